@@ -1,0 +1,40 @@
+"""What the core registers, through the same hooks as any plugin.
+
+Factories are import strings: listing them costs nothing.
+"""
+
+from __future__ import annotations
+
+from seqebm.hooks import hookimpl
+
+
+@hookimpl
+def seqebm_register_features(register):
+    """The feature extractors of the core."""
+    register("identity", "seqebm.features.identity:Identity")
+    register("tdnn", "seqebm.features.tdnn:TDNN")
+
+
+@hookimpl
+def seqebm_register_lattices(register):
+    """The lattices of the core."""
+    register("templates", "seqebm.lattices.templates:Templates")
+    register("pooled", "seqebm.lattices.pooled:Pooled")
+
+
+@hookimpl
+def seqebm_register_losses(register):
+    """The ten losses of DESIGN section 4."""
+    for name, loss in (
+        ("energy", "Energy"),
+        ("perceptron", "Perceptron"),
+        ("hinge", "Hinge"),
+        ("log", "Log"),
+        ("lvq2", "LVQ2"),
+        ("mce", "MCE"),
+        ("square_square", "SquareSquare"),
+        ("square_exponential", "SquareExponential"),
+        ("nll", "NLL"),
+        ("mee", "MEE"),
+    ):
+        register(name, f"seqebm.losses.functionals:{loss}")

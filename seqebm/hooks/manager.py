@@ -1,0 +1,146 @@
+"""Finds plugins, keeps broken ones from taking the program down, and fills the registry."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import logging
+import os
+import sys
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pluggy
+
+from seqebm.errors import PluginError
+from seqebm.hooks import hookspecs
+from seqebm.hooks.registry import KINDS, Component, Registry
+
+logger = logging.getLogger(__name__)
+ENTRY_POINT_GROUP = "seqebm"
+
+
+@dataclass
+class PluginInfo:
+    """What is known of one plugin; ``error`` is set if it could not be used."""
+
+    name: str
+    distribution: str
+    version: str
+    error: str | None = None
+    hooks: list[str] = field(default_factory=list)
+
+
+class PluginHost:
+    """The pluggy manager, the registry and the list of plugins met.
+
+    A plugin that raises on import, or implements a hook that does not exist, is recorded with
+    its error and skipped; with ``strict=True`` it raises :class:`PluginError`. Two plugins that
+    register one name raise in either case, since which one is meant cannot be guessed.
+    """
+
+    def __init__(self, strict: bool = False, load_installed: bool = True) -> None:
+        self.strict = strict
+        self.manager = pluggy.PluginManager("seqebm")
+        self.manager.add_hookspecs(hookspecs)
+        self.registry = Registry()
+        self.plugins: list[PluginInfo] = []
+        if load_installed:
+            self._load_entry_points()
+
+    @property
+    def hook(self) -> Any:
+        """Call hooks by name: ``host.hook.seqebm_epoch_end(epoch=..., ...)``."""
+        return self.manager.hook
+
+    def _load_entry_points(self) -> None:
+        # The core goes first, so that a name it owns is never attributed to a latecomer.
+        for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda e: e.name != "core"):
+            info = PluginInfo(
+                entry.name,
+                entry.dist.name if entry.dist else "?",
+                entry.dist.version if entry.dist else "?",
+            )
+            try:
+                plugin = entry.load()
+            except Exception as error:
+                self._broken(info, f"{type(error).__name__}: {error}")
+                continue
+            self.register(plugin, info)
+
+    def register(self, plugin: Any, info: PluginInfo) -> None:
+        """Register a plugin object (usually a module) under ``info``."""
+        self.manager.register(plugin, name=info.name)
+        try:
+            self.manager.check_pending()  # a hookimpl without a specification
+            info.hooks = sorted(c.name for c in self.manager.get_hookcallers(plugin) or [])
+            for kind in KINDS:
+                self._collect(plugin, kind, info)
+        except PluginError:
+            raise
+        except Exception as error:
+            self.manager.unregister(plugin)
+            self.registry.remove_plugin(info.name)
+            self._broken(info, f"{type(error).__name__}: {error}")
+            return
+        self.plugins.append(info)
+
+    def _collect(self, plugin: Any, kind: str, info: PluginInfo) -> None:
+        def register(name: str, factory: Any, options: Any = None) -> None:
+            self.registry.add(
+                Component(kind, name, factory, options, info.name, info.distribution)
+            )
+
+        implementation = getattr(plugin, f"seqebm_register_{kind}", None)
+        if implementation is not None:
+            implementation(register=register)
+
+    def _broken(self, info: PluginInfo, error: str) -> None:
+        info.error = error
+        self.plugins.append(info)
+        message = f"plugin {info.name!r} ({info.distribution} {info.version}) is broken: {error}"
+        if self.strict:
+            raise PluginError(f"{message}. Mend or uninstall {info.distribution}.")
+        logger.warning("%s; it is skipped (--strict-plugins makes this fatal)", message)
+
+    def load_file(self, path: str | os.PathLike[str]) -> None:
+        """Load a recipe-local plugin, one Python file. Loading the same file twice is harmless.
+
+        Raises :class:`PluginError` if it is missing or fails: somebody asked for this one.
+        """
+        path = Path(path).resolve()
+        name = f"local:{path}"
+        if self.manager.has_plugin(name):
+            return
+        if not path.is_file():
+            raise PluginError(f"local plugin {path} does not exist; correct 'plugins' or --plugin")
+        module_name = f"seqebm_local_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+        spec = importlib.util.spec_from_file_location(module_name, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module
+        before, self.strict = self.strict, True
+        try:
+            spec.loader.exec_module(module)
+            self.register(module, PluginInfo(name, path.name, "local"))
+        except PluginError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"local plugin {path} failed: {type(error).__name__}: {error}"
+            ) from error
+        finally:
+            self.strict = before
+
+
+@functools.cache
+def _default_host() -> PluginHost:
+    return PluginHost(strict=os.environ.get("SEQEBM_STRICT_PLUGINS", "") not in ("", "0"))
+
+
+def get_host() -> PluginHost:
+    """The host of this process, with all installed plugins loaded (once)."""
+    return _default_host()
