@@ -1,0 +1,349 @@
+"""Kaldi data directories: who said what in which file.
+
+A data directory holds, one ``id value`` per line and in any order,
+
+============  ====================================================================
+``wav.scp``   recording id, path (or ``ink.scp``, ``image.scp``: exactly one of them)
+``text``      utterance id, transcript (optional: absent where nothing is known)
+``utt2spk``   utterance id, speaker id (optional: else each utterance is its own speaker)
+``segments``  utterance id, recording id, start, stop (optional: else utterance = recording)
+``reco2rate`` recording id, samples per second (optional: see below)
+============  ====================================================================
+
+**Paths** that are relative are looked for below the data directory first (so that a directory
+can be moved and read from anywhere), then below the working directory, as Kaldi does.
+
+**Times** are counted in samples (points for ink), from 0, stop exclusive. A ``segments`` line
+may give them as such, ``utt rec 8000samples 16000samples``, which is also what we write; plain
+numbers are seconds, as in Kaldi, read as exact decimals and turned into samples at once with the
+rate of the recording, taken from ``reco2rate`` or else from the file itself. Kaldi's stop ``-1``
+means the end of the recording.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from pathlib import Path
+
+from seqebm.data.readers import ReaderPool
+from seqebm.data.tables import Problem, Row, Table, byte_order, read_table
+from seqebm.errors import DataError
+
+SCP_FILES = {"wav.scp": "audio", "ink.scp": "ink", "image.scp": "image"}
+_COUNT = re.compile(r"(\d+)(?:samples|points)")
+_WORST = 5  # problems quoted in an error message
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One stretch of one file.
+
+    Attributes:
+        id: unique in its data directory; without blanks.
+        path: the file.
+        text: the transcript, words separated by single spaces; None if unknown.
+        speaker: the speaker or writer.
+        start: first sample, at the file's own rate; None: from the start.
+        stop: one past the last sample; None: to the end.
+    """
+
+    id: str
+    path: Path
+    text: str | None = None
+    speaker: str | None = None
+    start: int | None = None
+    stop: int | None = None
+
+
+@dataclass(frozen=True)
+class DataDir:
+    """A data directory in memory; iterates over its utterances in byte order of their ids.
+
+    Attributes:
+        path: the directory.
+        kind: ``"audio"``, ``"ink"`` or ``"image"``.
+        utterances: sorted by id.
+    """
+
+    path: Path
+    kind: str
+    utterances: tuple[Utterance, ...]
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], rate_of: Callable[[Path], int] | None = None
+    ) -> DataDir:
+        """Load a data directory.
+
+        Args:
+            path: the directory.
+            rate_of: samples per second of a file, for ``segments`` in seconds of recordings
+                that ``reco2rate`` does not list; by default the registered reader is asked.
+
+        Raises :class:`DataError` naming file, line, id and remedy if the directory is missing or
+        ambiguous, an id is listed twice or in some files only, a transcript is empty, a path is a
+        pipe, or a file does not exist. The files themselves are not opened.
+        """
+        scan = Scan(Path(path))
+        errors = [p for p in scan.problems if p.severity == "error"]
+        if errors:
+            raise DataError(_summary(Path(path), errors))
+        return cls(Path(path), scan.kind, tuple(scan.utterances(rate_of)))
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return iter(self.utterances)
+
+    @property
+    def speakers(self) -> list[str]:
+        """Every speaker, sorted."""
+        return sorted({u.speaker for u in self.utterances if u.speaker is not None})
+
+    @property
+    def texts(self) -> list[str]:
+        """Every distinct transcript, sorted: the answers, where an utterance is one word."""
+        return sorted({u.text for u in self.utterances if u.text is not None})
+
+    def where(self, keep: Callable[[Utterance], bool]) -> DataDir:
+        """The part of this directory of which ``keep(utterance)`` holds."""
+        return DataDir(self.path, self.kind, tuple(u for u in self.utterances if keep(u)))
+
+
+def _summary(path: Path, errors: list[Problem]) -> str:
+    lines = [f"data directory {path} cannot be used:"]
+    lines += [f"  {problem}" for problem in errors[:_WORST]]
+    if len(errors) > _WORST:
+        lines.append(f"  ... and {len(errors) - _WORST} more")
+    if any(p.fixable for p in errors):
+        lines.append(f"'seqebm data validate --fix {path}' mends what can be mended.")
+    else:
+        lines.append(f"'seqebm data validate {path}' lists every problem.")
+    return "\n".join(lines)
+
+
+def parse_time(text: str) -> int | Decimal:
+    """``"800samples"`` -> int (samples); ``"0.05"`` -> Decimal (seconds). ValueError otherwise."""
+    if match := _COUNT.fullmatch(text):
+        return int(match[1])
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{text!r} is neither seconds nor a count such as '8000samples'") from None
+    if not value.is_finite():
+        raise ValueError(f"{text!r} is not a time")
+    return value
+
+
+@dataclass
+class Scan:
+    """Every table of a directory, read once, and every problem but those of the media files.
+
+    The one implementation below loading, validating and mending. Raises :class:`DataError` only
+    if ``path`` is no directory or has none or several of ``wav.scp``, ``ink.scp``, ``image.scp``.
+    """
+
+    path: Path
+    kind: str = field(init=False)
+    scp: Table = field(init=False)
+    text: Table | None = field(init=False)
+    speakers: Table | None = field(init=False)
+    segments: Table | None = field(init=False)
+    rates: Table | None = field(init=False)
+    spans: dict[str, tuple[str, int | Decimal, int | Decimal | None]] = field(init=False)
+    problems: list[Problem] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not self.path.is_dir():
+            raise DataError(
+                f"data directory {self.path} does not exist; correct the path, or make it with "
+                "'seqebm data prepare'"
+            )
+        present = [name for name in SCP_FILES if (self.path / name).is_file()]
+        if len(present) != 1:
+            raise DataError(
+                f"data directory {self.path} has {' and '.join(present) or 'no list of files'}; "
+                f"it needs exactly one of {', '.join(SCP_FILES)}"
+            )
+        self.kind = SCP_FILES[present[0]]
+        self.scp = read_table(self.path / present[0])
+        self.text = self._optional("text")
+        self.speakers = self._optional("utt2spk")
+        self.segments = self._optional("segments")
+        self.rates = self._optional("reco2rate")
+        self.spans = {}
+        self._check_paths()
+        self._check_segments()
+        self._check_text()
+        self._check_speakers()
+        self.problems = [problem for table in self.tables() for problem in table.problems]
+
+    def _optional(self, name: str) -> Table | None:
+        path = self.path / name
+        return read_table(path) if path.is_file() else None
+
+    def tables(self) -> list[Table]:
+        """The tables that exist."""
+        tables = (self.scp, self.segments, self.text, self.speakers, self.rates)
+        return [table for table in tables if table is not None]
+
+    @property
+    def ids(self) -> dict[str, Row]:
+        """The utterance ids: those of ``segments``, else the recordings."""
+        return (self.segments or self.scp).rows
+
+    def resolve(self, value: str) -> Path:
+        """The path that an entry of the scp file means (see the module's documentation)."""
+        for base in (self.path, Path()):
+            candidate = base / value
+            if candidate.is_file():
+                return candidate
+        return self.path / value
+
+    def _check_paths(self) -> None:
+        if not self.scp.rows:
+            self.scp.note("error", None, "lists no file")
+        for row in self.scp.rows.values():
+            if not row.value:
+                self.scp.note("error", row, "has no path", fixable=True)
+            elif row.value.endswith("|"):
+                self.scp.note(
+                    "error",
+                    row,
+                    f"is a command ({row.value!r}), and commands from data files are never run; "
+                    "run it once, write its output to a file and list that",
+                )
+            elif not self.resolve(row.value).is_file():
+                tried = row.value
+                if not os.path.isabs(row.value):
+                    tried = f"{row.value} (neither below {self.path} nor the working directory)"
+                self.scp.note(
+                    "error", row, f"the file {tried} does not exist; restore it or drop the line"
+                )
+
+    def _check_segments(self) -> None:
+        if self.segments is None:
+            return
+        for row in self.segments.rows.values():
+            try:
+                span = _parse_segment(row.value)
+            except ValueError as error:
+                self.segments.note("error", row, str(error), fixable=True)
+                continue
+            if span[0] not in self.scp.rows:
+                name = self.scp.path.name
+                message = f"its recording {span[0]!r} is not in {name}"
+                self.segments.note("error", row, message, fixable=True)
+            self.spans[row.id] = span
+
+    def _check_text(self) -> None:
+        if self.text is None:
+            return
+        for row in self.text.rows.values():
+            if not row.value:
+                self.text.note("error", row, "has an empty transcript", fixable=True)
+        self._check_same(self.text, both=True)
+
+    def _check_speakers(self) -> None:
+        if self.speakers is None:
+            message = "is missing: every utterance counts as a speaker of its own"
+            problem = Problem("warning", self.path / "utt2spk", None, None, message)
+            self.scp.problems.append(problem)
+            return
+        for row in self.speakers.rows.values():
+            if len(row.value.split()) != 1:
+                message = f"needs one speaker id, not {row.value!r}"
+                self.speakers.note("error", row, message, fixable=True)
+        self._check_same(self.speakers, both=True)
+        self._check_spk2utt()
+
+    def _check_same(self, table: Table, both: bool) -> None:
+        source = (self.segments or self.scp).path.name
+        for row in table.rows.values():
+            if row.id not in self.ids:
+                table.note("error", row, f"is not in {source}", fixable=True)
+        for row in self.ids.values() if both else ():
+            if row.id not in table.rows:
+                problem = f"is not in {table.path.name}"
+                (self.segments or self.scp).note("error", row, problem, fixable=True)
+
+    def _check_spk2utt(self) -> None:
+        inverse = self._optional("spk2utt")
+        if inverse is None or self.speakers is None:
+            return
+        have = {name: set(row.value.split()) for name, row in inverse.rows.items()}
+        if have != self.utterances_of_speakers():
+            self.speakers.problems.append(
+                Problem("warning", inverse.path, None, None, "disagrees with utt2spk", True)
+            )
+
+    def utterances_of_speakers(self) -> dict[str, set[str]]:
+        """What ``spk2utt`` should say."""
+        wanted: dict[str, set[str]] = {}
+        for row in self.speakers.rows.values() if self.speakers else ():
+            wanted.setdefault(row.value, set()).add(row.id)
+        return wanted
+
+    def rate(self, recording: str, path: Path, rate_of: Callable[[Path], int] | None) -> int:
+        """Samples per second of a recording, for segments given in seconds."""
+        if self.rates and (row := self.rates.rows.get(recording)):
+            if row.value.isdecimal() and int(row.value) > 0:
+                return int(row.value)
+            message = f"{row.value!r} is not a whole number of samples per second"
+            raise DataError(f"{self.rates.path}:{row.line}: {recording}: {message}")
+        try:
+            return rate_of(path) if rate_of else ReaderPool(self.kind).file_rate(path)
+        except DataError as error:
+            raise DataError(
+                f"{self.path}/segments gives seconds, and the rate of {path} is not known: {error}."
+                " List it in reco2rate ('recording rate'), or give counts such as '8000samples'"
+            ) from error
+
+    def utterances(
+        self, rate_of: Callable[[Path], int] | None, names: Iterable[str] | None = None
+    ) -> Iterator[Utterance]:
+        """The utterances called ``names`` (all by default), sorted. They must have no error."""
+        rates: dict[str, int] = {}
+        for name in sorted(self.ids if names is None else names, key=byte_order):
+            recording, start, stop = self.spans.get(name, (name, None, None))
+            path = self.resolve(self.scp.rows[recording].value)
+            if isinstance(start, Decimal) or isinstance(stop, Decimal):
+                if recording not in rates:
+                    rates[recording] = self.rate(recording, path, rate_of)
+                start, stop = (_samples(t, rates[recording]) for t in (start, stop))
+            yield Utterance(
+                name,
+                path,
+                " ".join(self.text.rows[name].value.split()) if self.text else None,
+                self.speakers.rows[name].value if self.speakers else name,
+                start,
+                stop,
+            )
+
+
+def _samples(time: int | Decimal | None, rate: int) -> int | None:
+    if not isinstance(time, Decimal):
+        return time
+    return int((time * rate).to_integral_value(ROUND_HALF_EVEN))
+
+
+def _parse_segment(value: str) -> tuple[str, int | Decimal, int | Decimal | None]:
+    """``"rec start stop"`` -> recording, start, stop (None: the end). ValueError otherwise."""
+    fields = value.split()
+    if len(fields) != 3:
+        raise ValueError(f"needs 'recording start stop', not {value!r}")
+    start, stop = parse_time(fields[1]), parse_time(fields[2])
+    if start == 0:
+        start = 0  # in any unit: no need to know the rate
+    if isinstance(stop, Decimal) and stop == -1 and start >= 0:
+        return fields[0], start, None
+    if start and type(start) is not type(stop):
+        raise ValueError(f"mixes seconds and counts of samples: {value!r}")
+    if not 0 <= start < stop:
+        raise ValueError(f"is empty or negative: from {fields[1]} to {fields[2]}")
+    return fields[0], start, stop
