@@ -1,0 +1,242 @@
+"""The reader ``audio``: whatever libsndfile reads, as mono float32 at the rate asked for."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from seqebm.errors import DataError
+from seqebm_speech.options import AudioOptions
+
+logger = logging.getLogger(__name__)
+
+BLOCK = 1 << 16  # frames decoded at a time
+RATES = (1000, 768_000)  # Hz that a header may plausibly state
+_announced: set[object] = set()
+_SHORTER = re.compile(r"(\w+)\s*:\s*(\d+)\s*\(should be (\d+)\)")
+
+
+class AudioReader:
+    """Reads wav, flac, ogg, opus, mp3, aiff and the other formats of libsndfile.
+
+    Several channels are mixed down and other rates are resampled; each is said once per process
+    (for each file rate and number of channels) at level WARNING.
+    """
+
+    Options = AudioOptions
+    kind = "audio"
+    suffixes = (
+        ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".snd",
+        ".caf", ".w64", ".rf64", ".sph", ".nist",
+    )  # fmt: skip
+
+    def __init__(self, options: AudioOptions | None = None) -> None:
+        self.options = options or AudioOptions()
+
+    def read(
+        self,
+        path: Path,
+        rate: int,
+        start: int | None = None,
+        stop: int | None = None,
+        limit: float | None = None,
+    ) -> np.ndarray:
+        """Return float32 samples ``(N,)`` at ``rate`` Hz, full scale being +-1.
+
+        Args:
+            path: the file.
+            rate: samples per second to return.
+            start: first sample of the segment, at the file's own rate; default 0.
+            stop: sample after the last one, at the file's own rate; default the end.
+            limit: longest segment accepted, in seconds; checked before anything is decoded.
+
+        Raises:
+            DataError: the file is missing, a directory, empty, not audio, truncated, without
+                samples, too long, holds NaN or infinite samples, or the segment is not inside.
+        """
+        path = Path(path)
+        with _open(path) as file:
+            first, last = self._bounds(path, file, start, stop, limit)
+            samples = self._decode(path, file, first, last)
+            file_rate = file.samplerate
+        return _at_rate(path, samples, file_rate, rate)
+
+    def file_rate(self, path: Path) -> int:
+        """Return the samples per second of a file, from its header. Raises as :meth:`read`."""
+        with _open(Path(path)) as file:
+            return file.samplerate
+
+    def _bounds(
+        self,
+        path: Path,
+        file: soundfile.SoundFile,
+        start: int | None,
+        stop: int | None,
+        limit: float | None,
+    ) -> tuple[int, int]:
+        """Check the header and the segment; nothing is decoded here."""
+        if missing := _missing_bytes(file):
+            raise DataError(f"{path}: truncated: {missing}; copy or record it again")
+        if file.frames <= 0:
+            raise DataError(f"{path}: holds 0 samples; record it again or remove it from the data")
+        first = 0 if start is None else int(start)
+        last = file.frames if stop is None else int(stop)
+        if not 0 <= first < last <= file.frames:
+            raise DataError(
+                f"{path}: the segment [{first}, {last}) is not inside its {file.frames} samples; "
+                "start and stop count samples at the file's own rate, with 0 <= start < stop"
+            )
+        seconds = (last - first) / file.samplerate
+        if limit is not None and seconds > limit:
+            raise DataError(
+                f"{path}: {_duration(seconds)} long, over the limit of {limit:g} s; cut it into "
+                "segments, or raise 'limit' of the front-end"
+            )
+        return first, last
+
+    def _decode(self, path: Path, file: soundfile.SoundFile, first: int, last: int) -> np.ndarray:
+        """Decode ``[first, last)`` block by block, mixed down to one channel."""
+        wanted = last - first
+        out = np.empty(wanted, dtype=np.float32)
+        done = 0
+        try:
+            if first:
+                file.seek(first)
+            while done < wanted:
+                block = file.read(min(BLOCK, wanted - done), dtype="float32", always_2d=True)
+                if not len(block):
+                    break
+                mono = block[:, 0]
+                if block.shape[1] > 1 and self.options.mixdown == "mean":
+                    mono = block.mean(axis=1)
+                if not np.isfinite(mono).all():
+                    where = first + done + int(np.flatnonzero(~np.isfinite(mono))[0])
+                    raise DataError(
+                        f"{path}: sample {where} is {mono[where - first - done]}; "
+                        "record or convert it again (NaN and infinite samples are unusable)"
+                    )
+                out[done : done + len(mono)] = mono
+                done += len(mono)
+        except soundfile.LibsndfileError as error:
+            raise DataError(
+                f"{path}: truncated or damaged at sample {first + done} of {file.frames} "
+                f"({_reason(error)}); copy or record it again"
+            ) from error
+        # The length in an mp3 header includes the coder's own padding.
+        slack = 2304 if file.format == "MP3" else 0
+        if done == 0 or done + slack < wanted:
+            raise DataError(
+                f"{path}: truncated: the header promises {file.frames} samples, "
+                f"but they end at {first + done}; copy or record it again"
+            )
+        if file.channels > 1:
+            how = "mixed down to one" if self.options.mixdown == "mean" else "cut to the first"
+            _announce(("channels", file.channels), f"{path}: {file.channels} channels are {how}")
+        return out[:done]
+
+
+def _open(path: Path) -> soundfile.SoundFile:
+    """Open a file, whose header must be audio at a plausible rate."""
+    if path.is_dir():
+        raise DataError(f"{path}: is a directory; name an audio file")
+    if not path.exists():
+        raise DataError(f"{path}: no such file; correct the path (in wav.scp or the command)")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path}: the file is empty (0 bytes); copy or record it again")
+    try:
+        file = soundfile.SoundFile(path)
+    except PermissionError as error:
+        raise DataError(f"{path}: may not be read; give yourself read permission") from error
+    except (soundfile.LibsndfileError, OSError, TypeError, RuntimeError) as error:
+        raise DataError(
+            f"{path}: not audio that libsndfile can read ({_reason(error)}); "
+            "convert it to wav or flac, or remove it from the data"
+        ) from error
+    if not RATES[0] <= file.samplerate <= RATES[1]:
+        file.close()
+        raise DataError(
+            f"{path}: its header states {file.samplerate} Hz, not a rate of audio "
+            f"({RATES[0]} to {RATES[1]} Hz); mend the header or convert the file"
+        )
+    return file
+
+
+def resample(samples: np.ndarray, old: int, new: int) -> np.ndarray:
+    """Resample ``(N,)`` from ``old`` to ``new`` Hz; the result has ``ceil(N new / old)`` samples.
+
+    Band-limited interpolation with a Hann-windowed sinc (torchaudio). Rates with hardly a common
+    divisor, for which its table would be huge, go through the Fourier transform instead.
+    """
+    if old == new:
+        return samples
+    divisor = math.gcd(old, new)
+    up, down = new // divisor, old // divisor
+    count = -(-len(samples) * up // down)
+    if up * (down + 14 * max(up, down)) <= 8_000_000:  # entries of torchaudio's table
+        import torch
+
+        with torch.inference_mode():
+            return _sinc(down, up)(torch.from_numpy(samples)).numpy()[:count]
+    edge = max(64, down // up * 32)  # zeros, so that the ends do not wrap around
+    padded = np.pad(samples.astype(np.float64), edge)
+    total = max(1, round(len(padded) * up / down))
+    spectrum = np.fft.rfft(padded)
+    kept = np.zeros(total // 2 + 1, dtype=spectrum.dtype)
+    bins = min(len(kept), len(spectrum))
+    kept[:bins] = spectrum[:bins]
+    out = np.fft.irfft(kept, total) * (total / len(padded))
+    skip = round(edge * up / down)
+    return out[skip : skip + count].astype(np.float32)
+
+
+@functools.lru_cache(maxsize=8)
+def _sinc(old: int, new: int) -> Any:
+    from torchaudio.transforms import Resample
+
+    return Resample(old, new)
+
+
+def _at_rate(path: Path, samples: np.ndarray, old: int, new: int) -> np.ndarray:
+    if old == new:
+        return samples
+    _announce(("rate", old, new), f"{path}: {old} Hz is resampled to {new} Hz")
+    return resample(samples, old, new)
+
+
+def _announce(key: object, message: str) -> None:
+    if key not in _announced:
+        _announced.add(key)
+        logger.warning("%s (said once)", message)
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "error_string", error)).strip().rstrip(".")
+
+
+def _missing_bytes(file: soundfile.SoundFile) -> str | None:
+    """Say how much less there is than the header claims, from libsndfile's log; None if nothing.
+
+    Sizes near 2^31 and 2^32 are what programs write that stream to a pipe, so they claim nothing.
+    """
+    for chunk, claimed, real in _SHORTER.findall(file.extra_info):
+        # A RIFF size that is off by a few bytes is a common and harmless fault.
+        if int(real) + 64 < int(claimed) < 0x7FFF0000 or (
+            chunk.lower() in ("data", "ssnd", "size") and int(real) < int(claimed) < 0x7FFF0000
+        ):
+            return f"its header claims {claimed} bytes of {chunk}, but there are {real}"
+    if re.search(r"does not match value from 'ds64'", file.extra_info):
+        return "its frame count differs from the one in its header"
+    return None
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,184 @@
+"""The preparer ``fsdd``: the Free Spoken Digit Dataset as leave-one-speaker-out folds."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import tarfile
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from seqebm.data import Utterance, write_data_dir
+from seqebm.errors import DataError
+from seqebm_speech.audio import AudioReader
+from seqebm_speech.options import FSDDOptions
+
+logger = logging.getLogger(__name__)
+
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+FSDD_URL = (
+    "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.tar.gz"
+)
+FSDD_HOME = "https://github.com/Jakobovski/free-spoken-digit-dataset (CC BY-SA 4.0)"
+_NAME = re.compile(r"([0-9])_([A-Za-z][A-Za-z0-9]*)_([0-9]+)\.wav")
+_LARGEST = 50_000_000  # bytes of one recording in an archive
+_QUOTED = 5  # strays and bad files named in a message
+
+
+def fsdd(options: FSDDOptions) -> Callable[[Path], list[Path]]:
+    """Prepare the Free Spoken Digit Dataset for leave-one-speaker-out evaluation.
+
+    The recordings ``{digit}_{speaker}_{index}.wav`` come from ``options.source``: a directory that
+    holds them or ``recordings/``, or an archive (.tar.gz), unpacked to ``destination/wav``; only
+    files of such names are taken from it, whatever their folder. For each speaker there will
+    be ``destination/SPEAKER/test`` with what that speaker said, and ``.../train`` with the rest;
+    utterance ids are ``speaker-digit-index``. Files of other names and unreadable wavs are left out
+    and reported.
+
+    Returns the function ``prepare(destination)``, which returns the data directories written.
+
+    Raises:
+        DataError: there is no source and ``download`` is off, or the download fails, the archive
+            is damaged, there are no recordings, or they are of fewer than two speakers.
+    """
+
+    def prepare(destination: Path) -> list[Path]:
+        destination = Path(destination).absolute()
+        utterances = _readable(_recordings(_folder(options, destination)))
+        speakers = sorted({str(u.speaker) for u in utterances})
+        if len(speakers) < 2:
+            raise DataError(
+                f"fsdd: all recordings are of {' '.join(speakers)}; leaving one speaker out needs "
+                "at least two"
+            )
+        written = []
+        for speaker in speakers:
+            for part in ("train", "test"):
+                chosen = [u for u in utterances if (u.speaker == speaker) == (part == "test")]
+                write_data_dir(destination / speaker / part, chosen)
+                written.append(destination / speaker / part)
+        logger.info("fsdd: %d recordings, %d folds", len(utterances), len(speakers))
+        return written
+
+    return prepare
+
+
+def _folder(options: FSDDOptions, destination: Path) -> Path:
+    """The directory that holds the wavs, after downloading and unpacking as needed."""
+    source = options.source
+    if source is None:
+        if not options.download:
+            raise DataError(
+                "fsdd: no source given; set 'source' to the recordings or their archive, or "
+                f"'download: true'. The corpus is published at {FSDD_HOME}"
+            )
+        source = destination / "fsdd.tar.gz"
+        if not source.is_file():
+            _download(FSDD_URL, source)
+    if source.is_file():
+        return _unpack(source, destination / "wav")
+    if not source.is_dir():
+        raise DataError(f"fsdd: {source} does not exist; correct 'source'")
+    for folder in (source, source / "recordings"):
+        if folder.is_dir() and any(_NAME.fullmatch(p.name) for p in folder.iterdir()):
+            return folder.absolute()
+    archives = sorted(source.glob("*.tar.gz")) + sorted(source.glob("*.tgz"))
+    if len(archives) == 1:
+        return _unpack(archives[0], destination / "wav")
+    raise DataError(
+        f"fsdd: {source} holds neither recordings ('7_jackson_32.wav'), nor recordings/ with them, "
+        f"nor one archive (.tar.gz, found {len(archives)}). The corpus is published at {FSDD_HOME}"
+    )
+
+
+def _download(url: str, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    logger.info("fsdd: downloading %s", url)
+    try:
+        with urllib.request.urlopen(url, timeout=30) as reply, part.open("wb") as file:
+            shutil.copyfileobj(reply, file)
+    except (urllib.error.URLError, TimeoutError, OSError) as error:
+        part.unlink(missing_ok=True)
+        raise DataError(
+            f"fsdd: cannot download {url} ({getattr(error, 'reason', error)}); fetch it where "
+            "there is a network and set 'source' to the archive"
+        ) from error
+    os.replace(part, target)
+
+
+def _unpack(archive: Path, folder: Path) -> Path:
+    """Copy the recordings of an archive into ``folder``. Their own paths are not followed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = 0
+    try:
+        with tarfile.open(archive) as tar:
+            for name, file in _members(tar):
+                with (folder / name).open("wb") as out:
+                    shutil.copyfileobj(file, out)
+                found += 1
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise DataError(
+            f"fsdd: {archive} is no readable archive, or is cut short ({error}); fetch it again "
+            f"from {FSDD_HOME}"
+        ) from error
+    if not found:
+        raise DataError(
+            f"fsdd: {archive} holds no recordings ('7_jackson_32.wav'); correct 'source'"
+        )
+    return folder
+
+
+def _members(tar: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:
+    for member in tar:
+        name = member.name.rsplit("/", 1)[-1]
+        if member.isfile() and _NAME.fullmatch(name) and member.size <= _LARGEST:
+            file = tar.extractfile(member)
+            if file is not None:
+                yield name, file
+
+
+def _recordings(folder: Path) -> list[Utterance]:
+    found, strays = [], []
+    for path in sorted(folder.iterdir()):
+        match = _NAME.fullmatch(path.name)
+        if match is None or not path.is_file():
+            if path.suffix.lower() == ".wav" or path.is_file():
+                strays.append(path.name)
+            continue
+        digit, speaker, index = match.groups()
+        name = f"{speaker}-{digit}-{index}"
+        found.append(Utterance(name, path, WORDS[int(digit)], speaker))
+    if strays:
+        logger.warning(
+            "fsdd: %d files in %s are not named like 7_jackson_32.wav and are left out: %s",
+            len(strays), folder, _some(strays),
+        )  # fmt: skip
+    return found
+
+
+def _readable(utterances: list[Utterance]) -> list[Utterance]:
+    reader = AudioReader()
+    good, bad = [], []
+    for utterance in utterances:
+        try:
+            reader.read(utterance.path, reader.file_rate(utterance.path))
+            good.append(utterance)
+        except DataError as error:
+            bad.append(str(error))
+    if bad:
+        logger.warning("fsdd: %d unreadable files are left out: %s", len(bad), _some(bad, "; "))
+    if not good:
+        raise DataError(f"fsdd: no recording is readable: {_some(bad, '; ')}")
+    return good
+
+
+def _some(names: list[str], between: str = ", ") -> str:
+    more = len(names) - _QUOTED
+    return between.join(names[:_QUOTED]) + (f"{between}and {more} more" if more > 0 else "")

@@ -1,0 +1,258 @@
+"""Front-ends: log-mel energies and mel cepstra of padded batches of waveforms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchaudio.functional import create_dct, melscale_fbanks, preemphasis
+
+from seqebm.errors import ConfigError, DataError, ModelError
+from seqebm_speech.augment import Augment, mel_filters
+from seqebm_speech.options import LogMelOptions, MFCCOptions
+
+TINY = 1e-10  # power below which a band counts as silent
+
+
+def valid(lengths: Tensor, size: int) -> Tensor:
+    """``(B,)`` lengths -> ``(B, size)`` bool, true at valid positions."""
+    return torch.arange(size, device=lengths.device)[None, :] < lengths[:, None]
+
+
+class LogMel(nn.Module):
+    """Natural logarithm of mel-filtered power spectra (Davis & Mermelstein 1980).
+
+    ``(B, N)`` padded waveforms at ``rate`` Hz and ``(B,)`` lengths give ``(B, T, D)`` frames and
+    ``(B,)`` lengths, T = 1 + (N - window) // shift, and one frame for anything shorter than a
+    window. Frames past an item's length are 0. In training mode the waveforms and spectra are
+    perturbed (see :class:`seqebm_speech.augment.Augment`), which changes the lengths too.
+
+    Attributes:
+        reads: ``"audio"``.
+        rate: samples per second.
+        limit: longest utterance accepted, seconds.
+        output_dim: features per frame, D.
+        frame_shift: seconds between frames.
+    """
+
+    Options: type[LogMelOptions] = LogMelOptions
+    reads = "audio"
+    filters: Tensor
+    hann: Tensor
+    mean: Tensor
+    std: Tensor
+    fitted: Tensor
+
+    def __init__(self, options: LogMelOptions | None = None) -> None:
+        super().__init__()
+        self.options = o = options if options is not None else self.Options()
+        self.rate = o.rate
+        self.limit = o.limit
+        self.window, self.shift = o.window, o.shift
+        self.frame_shift = o.shift / o.rate
+        self.fft = o.fft or _fft_size(o)
+        filters = melscale_fbanks(
+            self.fft // 2 + 1, o.f_min, o.top, o.mels, o.rate, None, o.mel_scale
+        )
+        if o.fft and bool((filters.sum(0) == 0).any()):
+            empty = int((filters.sum(0) == 0).nonzero()[0, 0])
+            raise ConfigError(
+                f"mels: {o.mels} filters between {o.f_min:g} and {o.top:g} Hz are too many for "
+                f"fft: {self.fft} (filter {empty} has no bin); use fft: {_fft_size(o)}, or fewer"
+            )
+        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("hann", torch.hann_window(self.window), persistent=False)
+        self.augment = Augment(o, self.fft)
+        self.output_dim = self._static_dim() * (1 + o.deltas)
+        self.register_buffer("mean", torch.zeros(self.output_dim))
+        self.register_buffer("std", torch.ones(self.output_dim))
+        self.register_buffer("fitted", torch.tensor(False))
+
+    def _static_dim(self) -> int:
+        return self.options.mels
+
+    def _static(self, logmel: Tensor) -> Tensor:
+        return logmel
+
+    def forward(self, signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """``(B, N)`` signals and ``(B,)`` lengths -> ``(B, T, D)`` frames and ``(B,)`` lengths.
+
+        Raises:
+            DataError: an item has 0 samples, is longer than ``limit``, or than its row.
+            ModelError: normalisation is global and :meth:`fit` was never called.
+        """
+        frames, counts = self._unnormalised(signal, lengths)
+        return self._normalise(frames, counts), counts
+
+    def _unnormalised(self, signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        lengths = self._check(signal, lengths)
+        signal = signal.float() * valid(lengths, signal.shape[1])
+        perturbing = self.training and self.augment.active
+        if perturbing:
+            signal, lengths = self.augment.waveform(signal, lengths)
+        power, counts = self._power(signal, lengths, perturbing)
+        if perturbing and self.augment.warps:
+            mel = torch.bmm(power, self.augment.warped_filters(len(power)))
+        else:
+            mel = power @ self.filters
+        mask = valid(counts, mel.shape[1])
+        logmel = mel.clamp(min=TINY).log()
+        if perturbing:
+            logmel = logmel + self.augment.channel(len(mel), logmel)
+        logmel = self._floor(logmel, mask)
+        if perturbing:
+            logmel = self.augment.masks(logmel, counts, mask)
+        frames = self._static(logmel)
+        return _with_deltas(frames, counts, self.options.deltas), counts
+
+    def _check(self, signal: Tensor, lengths: Tensor) -> Tensor:
+        if signal.dim() != 2 or lengths.shape != signal.shape[:1]:
+            raise DataError(
+                f"{type(self).__name__} wants signals (B, N) and lengths (B,), "
+                f"not {tuple(signal.shape)} and {tuple(lengths.shape)}"
+            )
+        listed = lengths.tolist()
+        for i, n in enumerate(listed):
+            if n < 1:
+                raise DataError(f"item {i} of the batch has {n} samples; remove it from the data")
+            if n > signal.shape[1]:
+                raise DataError(f"item {i}: length {n} exceeds its row of {signal.shape[1]}")
+            if n > self.limit * self.rate:
+                raise DataError(
+                    f"item {i} lasts {n / self.rate:.1f} s, over the limit of {self.limit:g} s; "
+                    "cut it, or raise 'limit' of the front-end"
+                )
+        return lengths.to(signal.device)
+
+    def _power(self, signal: Tensor, lengths: Tensor, perturbing: bool) -> tuple[Tensor, Tensor]:
+        """``(B, N)`` -> power spectra ``(B, T, fft / 2 + 1)`` and the frame counts."""
+        if self.options.preemphasis:
+            signal = preemphasis(signal, self.options.preemphasis)
+            signal = signal * valid(lengths, signal.shape[1])
+        if (short := self.window - signal.shape[1]) > 0:
+            signal = nn.functional.pad(signal, (0, short))
+        if perturbing and self.augment.tempos:
+            frames, counts = self.augment.frames(signal, lengths)
+        else:
+            counts = (lengths - self.window).clamp(min=0) // self.shift + 1
+            frames = signal.unfold(1, self.window, self.shift)[:, : int(counts.max())]
+        spectrum = torch.fft.rfft(frames * self.hann, n=self.fft)
+        return spectrum.real.square() + spectrum.imag.square(), counts
+
+    def _floor(self, logmel: Tensor, mask: Tensor) -> Tensor:
+        drop = self.options.floor_db * math.log(10) / 10
+        if self.options.floor == "absolute":
+            return logmel.clamp(min=-drop)
+        top = logmel.masked_fill(~mask[..., None], -math.inf).amax((1, 2), keepdim=True)
+        return torch.maximum(logmel, top - drop)
+
+    def _normalise(self, frames: Tensor, counts: Tensor) -> Tensor:
+        mask = valid(counts, frames.shape[1])[..., None]
+        how = self.options.normalisation
+        if how == "global":
+            if not self.fitted:
+                raise ModelError(
+                    "normalisation: global has no statistics yet; call fit() on the training data"
+                )
+            frames = (frames - self.mean) / self.std
+        elif how != "none":
+            n = counts[:, None, None]
+            frames = frames - (frames * mask).sum(1, keepdim=True) / n
+            if how == "utterance_meanvar":
+                variance = (frames.square() * mask).sum(1, keepdim=True) / n
+                frames = frames / (variance + 1e-2).sqrt()
+        return frames * mask
+
+    @torch.no_grad()
+    def fit(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Estimate mean and deviation of each feature, unperturbed, for normalisation: global.
+
+        ``batches`` yields ``(signal, lengths)``; it is not touched with other normalisations.
+        """
+        if self.options.normalisation != "global":
+            return
+        was_training = self.training
+        self.eval()
+        count = 0
+        total = square = torch.zeros(self.output_dim, dtype=torch.float64)
+        for signal, lengths in batches:
+            frames, counts = self._unnormalised(
+                signal.to(self.filters.device), lengths.to(self.filters.device)
+            )
+            rows = frames[valid(counts, frames.shape[1])].double().cpu()
+            count += len(rows)
+            total = total + rows.sum(0)
+            square = square + rows.square().sum(0)
+        self.train(was_training)
+        if not count:
+            raise DataError("normalisation: global needs at least one utterance to fit")
+        mean = total / count
+        self.mean.copy_(mean)
+        self.std.copy_((square / count - mean.square()).clamp(min=1e-6).sqrt())
+        self.fitted.fill_(True)
+
+    def extra_repr(self) -> str:
+        """Say what is worth knowing in a printed model."""
+        return (
+            f"rate={self.rate}, window={self.window}, shift={self.shift}, fft={self.fft}, "
+            f"output_dim={self.output_dim}, normalisation={self.options.normalisation}"
+        )
+
+
+class MFCC(LogMel):
+    """Mel-frequency cepstral coefficients (Davis & Mermelstein 1980): DCT-II of the log-mel.
+
+    The orthonormal DCT keeps ``cepstra`` coefficients, c0 first; ``lifter`` L scales coefficient n
+    by ``1 + L/2 sin(pi n / L)`` (Young et al., The HTK Book, section 5.6). Otherwise as
+    :class:`LogMel`.
+    """
+
+    Options = MFCCOptions
+    options: MFCCOptions
+    dct: Tensor
+
+    def __init__(self, options: MFCCOptions | None = None) -> None:
+        super().__init__(options)
+        o = self.options
+        dct = create_dct(o.cepstra, o.mels, "ortho")
+        if o.lifter:
+            n = torch.arange(o.cepstra)
+            dct = dct * (1 + o.lifter / 2 * torch.sin(math.pi * n / o.lifter))
+        self.register_buffer("dct", dct, persistent=False)
+
+    def _static_dim(self) -> int:
+        return self.options.cepstra
+
+    def _static(self, logmel: Tensor) -> Tensor:
+        return logmel @ self.dct
+
+
+def _fft_size(options: LogMelOptions) -> int:
+    """The smallest power of two that holds the window and gives every mel filter a bin."""
+    size = 1 << max(4, (options.window - 1).bit_length())
+    while size < 65536:
+        bins = mel_filters(size, options)
+        if bool((bins.sum(0) > 0).all()):
+            break
+        size *= 2
+    return size
+
+
+def _with_deltas(frames: Tensor, counts: Tensor, order: int) -> Tensor:
+    """Append differences over +-2 frames, the edge frames of each item being repeated."""
+    parts = [frames]
+    for _ in range(order):
+        parts.append(_delta(parts[-1], counts))
+    return torch.cat(parts, 2) if order else frames
+
+
+def _delta(frames: Tensor, counts: Tensor) -> Tensor:
+    time = torch.arange(frames.shape[1], device=frames.device)
+    out = torch.zeros_like(frames)
+    for k in (-2, -1, 1, 2):
+        index: Any = torch.minimum((time + k).clamp(min=0)[None, :], counts[:, None] - 1)
+        out += k / 10 * frames.gather(1, index[..., None].expand_as(frames))
+    return out

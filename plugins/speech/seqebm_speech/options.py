@@ -1,0 +1,237 @@
+"""The options of every component of seqebm-speech. This module does not import torch.
+
+Units are in the names or the descriptions; a range ``(low, high)`` is drawn from uniformly, and a
+range of zero width at the neutral value switches its perturbation off.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from seqebm.hooks import Options
+
+Factor = Annotated[float, Field(ge=0.25, le=4.0)]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+NoiseKind = Literal["white", "pink", "speech", "coloured"]
+
+
+def _ordered(options: Options, *names: str) -> None:
+    for name in names:
+        low, high = getattr(options, name)
+        if low > high:
+            raise ValueError(f"{name} must be (low, high) with low <= high, not ({low}, {high})")
+
+
+class AudioOptions(Options):
+    """Options of the reader ``audio``."""
+
+    mixdown: Literal["mean", "first"] = Field(
+        default="mean", description="several channels: average them, or take the first"
+    )
+
+
+class AugmentOptions(Options):
+    """Random perturbations of a front-end; they act in training mode only."""
+
+    enabled: bool = Field(default=True, description="false switches every perturbation off")
+    speed: tuple[Factor, Factor] = Field(
+        default=(0.9, 1.1), description="factor of duration and pitch, by resampling; (1, 1) is off"
+    )
+    speed_step: float = Field(
+        default=0.05, ge=0.01, le=0.5, description="factors of speed are multiples of this step"
+    )
+    tempo: tuple[Factor, Factor] = Field(
+        default=(0.9, 1.1),
+        description="factor of the frame shift: duration without pitch; (1, 1) is off",
+    )
+    vtlp: tuple[Factor, Factor] = Field(
+        default=(0.9, 1.1),
+        description="vocal-tract-length warp factor of the mel filters; (1, 1) is off",
+    )
+    vtlp_steps: int = Field(default=21, ge=2, le=201, description="warps on the precomputed grid")
+    trim_ms: float = Field(
+        default=20.0,
+        ge=0.0,
+        le=1000.0,
+        description="most to cut from either end, in ms (and 1/8 at most)",
+    )
+    pad_ms: float = Field(
+        default=40.0, ge=0.0, le=5000.0, description="most silence to add at either end, in ms"
+    )
+    noise_probability: Probability = Field(
+        default=0.5, description="share of items that get noise; 0: off"
+    )
+    noise_kinds: tuple[NoiseKind, ...] = Field(
+        default=("white", "pink", "speech", "coloured"),
+        min_length=1,
+        description="kinds to draw from; 'coloured' has a random slope of -3 to +9 dB/octave down",
+    )
+    snr_db: tuple[float, float] = Field(
+        default=(5.0, 30.0), description="signal-to-noise ratio, dB"
+    )
+    gain_db: tuple[float, float] = Field(
+        default=(0.0, 0.0), description="level change, dB; (0, 0) is off"
+    )
+    tilt_db: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=40.0,
+        description="random spectral tilt, +-dB from first to last mel band",
+    )
+    eq_db: float = Field(
+        default=3.0,
+        ge=0.0,
+        le=40.0,
+        description="standard deviation of a random smooth channel, dB",
+    )
+    eq_points: int = Field(
+        default=5, ge=2, le=64, description="control points of that channel curve"
+    )
+    time_masks: int = Field(
+        default=1, ge=0, le=20, description="SpecAugment: time masks an utterance"
+    )
+    time_mask_ms: float = Field(
+        default=60.0, ge=0.0, le=5000.0, description="longest time mask, ms"
+    )
+    time_mask_fraction: float = Field(
+        default=0.2, ge=0.0, le=1.0, description="longest time mask as a share of the utterance"
+    )
+    frequency_masks: int = Field(default=1, ge=0, le=20, description="SpecAugment: frequency masks")
+    frequency_mask: int = Field(
+        default=6, ge=0, le=256, description="widest frequency mask, mel bands"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> AugmentOptions:
+        _ordered(self, "speed", "tempo", "vtlp", "snr_db", "gain_db")
+        return self
+
+
+class LogMelOptions(Options):
+    """Options of the front-end ``logmel``."""
+
+    rate: int = Field(default=8000, ge=1000, le=192000, description="samples per second")
+    window_ms: float = Field(default=25.0, gt=0.0, le=1000.0, description="length of a frame, ms")
+    shift_ms: float = Field(default=10.0, gt=0.0, le=1000.0, description="from frame to frame, ms")
+    fft: int | None = Field(
+        default=None,
+        ge=16,
+        le=65536,
+        description="FFT points; default: the next power of two that gives each filter a bin",
+    )
+    mels: int = Field(default=40, ge=2, le=256, description="mel filters")
+    f_min: float = Field(default=60.0, ge=0.0, description="lower edge of the first filter, Hz")
+    f_max: float | None = Field(
+        default=None,
+        gt=0.0,
+        description="upper edge of the last filter, Hz; default: half the rate",
+    )
+    mel_scale: Literal["htk", "slaney"] = Field(default="htk", description="which mel scale")
+    preemphasis: float = Field(
+        default=0.97, ge=0.0, lt=1.0, description="x[t] - a x[t-1]; 0 is off"
+    )
+    floor: Literal["relative", "absolute"] = Field(
+        default="relative",
+        description="floor_db is below the utterance's loudest band, or below power 1",
+    )
+    floor_db: float = Field(
+        default=50.0, gt=0.0, le=200.0, description="floor of the log energies, dB"
+    )
+    deltas: Literal[0, 1, 2] = Field(
+        default=0, description="append differences of this order (and below)"
+    )
+    normalisation: Literal["utterance_mean", "utterance_meanvar", "global", "none"] = Field(
+        default="utterance_mean",
+        description="subtract the mean (and divide by the deviation) of the utterance or corpus",
+    )
+    limit: float = Field(
+        default=30.0, gt=0.0, le=36000.0, description="longest utterance accepted, s"
+    )
+    augment: AugmentOptions = Field(
+        default=AugmentOptions(), description="perturbations in training"
+    )
+
+    @property
+    def window(self) -> int:
+        """Samples per frame."""
+        return max(2, round(self.window_ms * self.rate / 1000))
+
+    @property
+    def shift(self) -> int:
+        """Samples from frame to frame."""
+        return max(1, round(self.shift_ms * self.rate / 1000))
+
+    @property
+    def top(self) -> float:
+        """Upper edge of the last filter in Hz."""
+        return self.rate / 2 if self.f_max is None else self.f_max
+
+    @model_validator(mode="after")
+    def _check(self) -> LogMelOptions:
+        if self.top > self.rate / 2:
+            raise ValueError(
+                f"f_max is {self.top:g} Hz, above half the rate ({self.rate / 2:g} Hz)"
+            )
+        if self.f_min >= self.top:
+            raise ValueError(f"f_min ({self.f_min:g} Hz) must be below f_max ({self.top:g} Hz)")
+        if self.fft is not None and self.fft < self.window:
+            raise ValueError(f"fft is {self.fft}, shorter than the window of {self.window} samples")
+        return self
+
+
+class MFCCOptions(LogMelOptions):
+    """Options of the front-end ``mfcc``."""
+
+    cepstra: int = Field(default=13, ge=1, le=256, description="coefficients kept, c0 first")
+    lifter: float = Field(
+        default=0.0, ge=0.0, le=100.0, description="HTK's L of the sine lifter; 0 is off"
+    )
+
+    @model_validator(mode="after")
+    def _check_cepstra(self) -> MFCCOptions:
+        if self.cepstra > self.mels:
+            raise ValueError(f"cepstra ({self.cepstra}) must not exceed mels ({self.mels})")
+        return self
+
+
+class FSDDOptions(Options):
+    """Options of the preparer ``fsdd``."""
+
+    source: Path | None = Field(
+        default=None, description="directory with the wavs (or recordings/), or the .tar.gz archive"
+    )
+    download: bool = Field(
+        default=False, description="fetch the published archive if there is no source"
+    )
+
+
+class SyntheticDigitsOptions(Options):
+    """Options of the preparer ``synthetic_digits``."""
+
+    train_speakers: int = Field(default=24, ge=1, le=400, description="speakers for training")
+    test_speakers: int = Field(default=8, ge=1, le=400, description="other speakers for testing")
+    repetitions: int = Field(
+        default=6, ge=1, le=100, description="utterances of each word and speaker"
+    )
+    rate: int = Field(default=8000, ge=4000, le=22050, description="samples per second of the wavs")
+    seed: int = Field(default=0, ge=0, description="everything random follows from it")
+    snr_db: tuple[float, float] = Field(
+        default=(10.0, 30.0), description="background noise, dB SNR"
+    )
+    room: float = Field(
+        default=0.3, ge=0.0, le=1.0, description="level of the random early reflections; 0 is off"
+    )
+    pitch_spread: float = Field(
+        default=8.0, ge=0.0, le=40.0, description="utterance pitch +- (0..100)"
+    )
+    rate_spread: float = Field(
+        default=0.15, ge=0.0, le=0.5, description="utterance rate +- as a share of the speaker's"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> SyntheticDigitsOptions:
+        _ordered(self, "snr_db")
+        return self
