@@ -25,7 +25,7 @@ def seqebm_register_lattices(register):
 @hookimpl
 def seqebm_register_losses(register):
     """The ten losses of DESIGN section 4."""
-    for name, loss in (
+    for name, functional in (
         ("energy", "Energy"),
         ("perceptron", "Perceptron"),
         ("hinge", "Hinge"),
@@ -37,4 +37,4 @@ def seqebm_register_losses(register):
         ("nll", "NLL"),
         ("mee", "MEE"),
     ):
-        register(name, f"seqebm.losses.functionals:{loss}")
+        register(name, f"seqebm.losses.functionals:{functional}")

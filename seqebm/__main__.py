@@ -1,0 +1,5 @@
+"""``python -m seqebm`` is ``seqebm``."""
+
+from seqebm.cli import main
+
+main()

@@ -1,0 +1,124 @@
+"""``seqebm doctor``."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass
+class Check:
+    """One line of the report; ``remedy`` is set if something should be done."""
+
+    name: str
+    value: str
+    remedy: str | None = None
+    fatal: bool = False
+
+
+REQUIRED = ("torch", "numpy", "numba", "scipy", "lightning_fabric", "safetensors", "rapidfuzz")
+OPTIONAL = {
+    "torchaudio": "pip install seqebm-speech  (for speech)",
+    "soundfile": "pip install seqebm-speech  (for speech)",
+    "espeakng_loader": "pip install 'seqebm-speech[synthesis]'  (for the synthetic digit corpus)",
+    "tensorboard": "pip install 'seqebm[tensorboard]'  (for logger: tensorboard)",
+}
+
+
+def doctor_command(
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> None:
+    """Report versions, devices, threads and plugins, and what is missing with its remedy.
+
+    Exits with 1 if something that seqebm cannot do without is missing.
+    """
+    checks = [Check("python", sys.version.split()[0]), Check("platform", platform.platform())]
+    checks += [_module(name, None) for name in REQUIRED]
+    checks += [_module(name, remedy) for name, remedy in OPTIONAL.items()]
+    checks += _devices()
+    checks += [_threading(), _jit_cache()]
+    checks += _plugins()
+    if as_json:
+        import json
+
+        typer.echo(json.dumps([vars(check) for check in checks], indent=2))
+    else:
+        table = Table("", "what", "found", "remedy", box=None, header_style="bold")
+        for check in checks:
+            mark = "[green]ok[/]" if check.remedy is None else "[red]!![/]" if check.fatal else "--"
+            table.add_row(mark, check.name, check.value, check.remedy or "")
+        Console().print(table)
+    if any(check.fatal for check in checks):
+        raise typer.Exit(1)
+
+
+def _module(name: str, remedy: str | None) -> Check:
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:  # a broken installation raises anything, not only ImportError
+        required = remedy is None
+        return Check(
+            name, f"missing ({type(error).__name__}: {error})" if required else "not installed",
+            remedy or "pip install seqebm", required,
+        )  # fmt: skip
+    return Check(name, str(getattr(module, "__version__", "installed")))
+
+
+def _devices() -> list[Check]:
+    try:
+        import torch
+    except Exception:
+        return []
+    checks = [Check("cpu", f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads")]
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        checks.append(Check("cuda", ", ".join(names)))
+    else:
+        built = torch.version.cuda
+        checks.append(Check("cuda", f"no device (torch built for CUDA {built})" if built else "no"))
+    return checks
+
+
+def _threading() -> Check:
+    try:
+        from seqebm.kernels.threads import threading_layer
+
+        return Check("threading layer", threading_layer())
+    except Exception as error:
+        return Check(
+            "threading layer", f"{type(error).__name__}: {error}",
+            "pip install --force-reinstall numba", True,
+        )  # fmt: skip
+
+
+def _jit_cache() -> Check:
+    """Compiled kernels are cached beside the package, or in the user's cache directory."""
+    from pathlib import Path
+
+    import seqebm
+
+    directory = os.environ.get("NUMBA_CACHE_DIR") or str(Path(seqebm.__file__).parent / "kernels")
+    if os.access(directory, os.W_OK):
+        return Check("kernel cache", directory)
+    return Check(
+        "kernel cache", f"{directory} is not writable: numba uses the user's cache directory",
+    )  # fmt: skip
+
+
+def _plugins() -> list[Check]:
+    from seqebm.hooks import get_host
+
+    checks = []
+    for info in get_host().plugins:
+        remedy = f"mend or uninstall {info.distribution}" if info.error else None
+        state = info.error or f"{info.distribution} {info.version}"
+        checks.append(Check(f"plugin {info.name}", state, remedy))
+    return checks

@@ -1,0 +1,73 @@
+"""``seqebm train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+
+def train_command(
+    config: Annotated[Path, typer.Argument(help="The model's YAML config.")],
+    data: Annotated[Path, typer.Option(help="Data directory to train on.")],
+    exp: Annotated[Path, typer.Option(help="Experiment directory to write, e.g. exp/tdnn.")],
+    valid: Annotated[
+        Path | None, typer.Option(help="Data directory to report on after each epoch.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override a key: section.key=value (may be repeated)."),
+    ] = None,
+) -> None:
+    """Train a recogniser; run again to resume after an interruption.
+
+    The config says architecture (frontend, features, lattice), inference (β) and loss. After
+    each epoch EXP holds a checkpoint, metrics.csv and a log line; at the end model.safetensors.
+
+    Example: seqebm train conf/tdnn_templates.yaml --data data/train --exp exp/tdnn
+    """
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from seqebm.decoding.pictures import plot_history
+    from seqebm.models import load_config
+    from seqebm.training import loop
+
+    parsed = load_config(config, settings or ())
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"), BarColumn(),
+        TextColumn("{task.fields[note]}"), TimeRemainingColumn(),
+    )  # fmt: skip
+    history = []
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None, epoch=0, epochs=parsed.training.epochs, note="reading")
+
+        def show(progress: loop.Progress) -> None:
+            if progress.metrics is None:
+                total = progress.epochs * progress.steps
+                done = (progress.epoch - 1) * progress.steps + progress.step
+                bar.update(task, total=total, completed=done, epoch=progress.epoch)
+                return
+            history.append(progress.metrics)
+            bar.update(task, note=f"loss {progress.metrics['train_loss']:.4f}")
+            bar.console.print(_line(progress.metrics, progress.epochs), highlight=False)
+
+        loop.train(parsed, data, exp, valid, show)
+    if history:
+        plot_history(history, exp / "training.png")
+    console.print(f"the model is {exp}/model.safetensors", highlight=False)
+
+
+def _line(row: dict, epochs: int) -> str:
+    parts = [f"epoch {row['epoch']:3d}/{epochs}"]
+    for part in ("train", "valid"):
+        if f"{part}_loss" in row:
+            parts.append(
+                f"{part}: loss {row[f'{part}_loss']:.4f}  gap {row[f'{part}_gap']:.4f}  "
+                f"accuracy {row[f'{part}_accuracy']:.2%}"
+            )
+    parts.append(f"violations {row['train_violations']:.1%}")
+    parts.append(f"collapsed {row['train_collapsed']:.1%}")
+    return "  ".join([*parts, f"({row['seconds']:.1f} s)"])

@@ -1,0 +1,1 @@
+"""From signals to answers, and from answers to scores."""

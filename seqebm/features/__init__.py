@@ -1,0 +1,1 @@
+"""Modality-free feature extractors: frames in, features out."""

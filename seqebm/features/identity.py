@@ -1,0 +1,22 @@
+"""No network: the front-end's frames are the features (for fixed-template baselines)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from seqebm.hooks import Options
+
+
+class Identity(nn.Module):
+    """Hands the frames on unchanged."""
+
+    Options = Options
+    subsampling = 1
+
+    def __init__(self, options: Options, input_dim: int) -> None:
+        super().__init__()
+        self.output_dim = input_dim
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """``(B, T, D)``, ``(B,)`` -> the same."""
+        return frames, lengths

@@ -1,0 +1,172 @@
+"""Trainable elastic templates: the warp lattice of isolated words.
+
+The recogniser of Driancourt & Bottou (1991): each word has K reference sequences; the energy of a
+word is the (soft) minimum over its templates of the length-normalised warping energy. The
+templates are parameters, trained jointly with the network that feeds them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from seqebm.hooks import Options
+from seqebm.kernels import ops
+from seqebm.kernels.patterns import Window, get_pattern, minimum_frames
+from seqebm.lattices import template_init
+from seqebm.lattices.answers import AnswerSet, free_energy
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The best warp of one input onto the winning template of one word.
+
+    Attributes:
+        word: the word.
+        template: which of the word's templates won, from 0.
+        energy: length-normalised energy of the path.
+        path: ``(n, 2)`` int64 of (input frame, template frame).
+        reference: ``(L, D)`` the template.
+    """
+
+    word: str
+    template: int
+    energy: float
+    path: Tensor
+    reference: Tensor
+
+
+class Templates(AnswerSet):
+    """K elastic templates a word, matched by dynamic time warping.
+
+    The latent variable Z is (which template, which warping path). ``path_beta`` and
+    ``template_beta`` soften the minimum over each; where they are not given, the β of inference
+    is used. The sum over paths is taken before the energy is divided by the path's length.
+    """
+
+    class Options(Options):  # type: ignore[no-redef]
+        """Options of the elastic templates."""
+
+        count: int = Field(3, ge=1, description="templates per word, K")
+        length: int = Field(8, ge=1, description="frames per template, L (init: segment_means)")
+        metric: Literal["cosine", "sqeuclidean"] = "cosine"
+        pattern: str = Field("asymmetric", description="step pattern (seqebm.kernels.patterns)")
+        band: float | None = Field(None, gt=0, description="Sakoe-Chiba half-width in frames")
+        slope: float | None = Field(None, gt=1, description="Itakura parallelogram's largest slope")
+        path_beta: float | None = Field(None, gt=0, description="β over warping paths")
+        template_beta: float | None = Field(None, gt=0, description="β over a word's templates")
+        init: Literal["segment_means", "medoids", "all"] = Field(
+            "segment_means",
+            description="segment_means: clustered means of L equal parts; medoids: the K most "
+            "central utterances at full length; all: every utterance (nearest neighbour)",
+        )
+        trainable: bool = True
+        dropout: float = Field(0.0, ge=0, lt=1, description="drops templates while training")
+
+    def __init__(
+        self, options: Templates.Options, input_dim: int, vocabulary: tuple[str, ...]
+    ) -> None:
+        super().__init__(vocabulary)
+        self.options = options
+        self.pattern = get_pattern(options.pattern)
+        self.window = Window(options.band, options.slope)
+        total = len(vocabulary) * options.count
+        self.references = nn.Parameter(
+            torch.randn(total, options.length, input_dim), requires_grad=options.trainable
+        )
+        self.register_buffer("reference_lengths", torch.full((total,), options.length))
+        self.register_buffer("word_of", torch.arange(total) // options.count)
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        # How many templates there are, and how long, depends on the data they were set from.
+        if (saved := state.get(prefix + "references")) is not None:
+            self._resize(len(saved), saved.shape[1])
+        super()._load_from_state_dict(state, prefix, *rest)
+
+    def _resize(self, total: int, length: int) -> None:
+        if self.references.shape[:2] != (total, length):
+            old = self.references
+            self.references = nn.Parameter(
+                old.new_empty(total, length, old.shape[2]), requires_grad=old.requires_grad
+            )
+            self.reference_lengths = self.reference_lengths.new_full((total,), length)
+            self.word_of = self.word_of.new_zeros(total)
+
+    @torch.no_grad()
+    def initialise(self, features: list[Tensor], targets: list[str]) -> None:
+        """Set the templates from ``(T_i, D)`` features and their words.
+
+        Raises :class:`seqebm.errors.DataError` for a word without any utterance.
+        """
+        words = torch.tensor([self.index(t) for t in targets])
+        references, lengths, word_of = template_init.initialise(
+            features, words, self.vocabulary, self.options, self.pattern, self.window
+        )
+        self._resize(*references.shape[:2])
+        self.references.copy_(references)
+        self.reference_lengths.copy_(lengths)
+        self.word_of.copy_(word_of)
+
+    def template_energies(self, features: Tensor, lengths: Tensor, beta: float) -> Tensor:
+        """``(B, T, D)``, ``(B,)`` -> ``(B, M)`` length-normalised energy of each template."""
+        raw = ops.warp_matrix(
+            features,
+            lengths,
+            self.references,
+            self.reference_lengths,
+            self.options.path_beta or beta,
+            self.pattern,
+            self.window,
+            self.options.metric,
+        )
+        return raw / self.pattern.normaliser(lengths[:, None], self.reference_lengths[None, :])
+
+    def energies(self, features: Tensor, lengths: Tensor, beta: float) -> Tensor:
+        """``(B, T, D)``, ``(B,)`` -> ``(B, W)``: the (soft) minimum over each word's templates."""
+        energies = self.template_energies(features, lengths, beta)
+        if self.training and self.options.dropout > 0:
+            # Never all templates of a word: the first of a random order always stays.
+            dropped = torch.rand_like(energies) < self.options.dropout
+            keep = torch.rand_like(energies)
+            grouped_keep = self._by_word(keep, fill=-1.0)
+            best = grouped_keep.amax(2).gather(1, self.word_of.expand(len(energies), -1))
+            energies = energies.masked_fill(dropped & (keep < best), math.inf)
+        grouped = self._by_word(energies, fill=math.inf)
+        return free_energy(grouped, self.options.template_beta or beta)
+
+    def _by_word(self, values: Tensor, fill: float) -> Tensor:
+        """``(B, M)`` values per template -> ``(B, W, K)``, padded with ``fill``."""
+        order = torch.argsort(self.word_of, stable=True)
+        counts = torch.bincount(self.word_of, minlength=len(self.vocabulary))
+        starts = torch.cumsum(counts, 0) - counts
+        slot = torch.arange(len(order), device=order.device) - starts[self.word_of[order]]
+        grouped = values.new_full((len(values), len(counts), int(counts.max())), fill)
+        grouped[:, self.word_of[order], slot] = values[:, order]
+        return grouped
+
+    def minimum_frames(self, target: str) -> int:
+        """Fewest feature frames that the shortest-reaching template of ``target`` admits."""
+        own = self.reference_lengths[self.word_of == self.index(target)].unique().tolist()
+        return min(minimum_frames(length, self.pattern, self.window) for length in own)
+
+    @torch.no_grad()
+    def align(self, features: Tensor, word: str) -> Alignment:
+        """Warp ``(T, D)`` features onto the best template of ``word`` (Viterbi, β = ∞)."""
+        own = (self.word_of == self.index(word)).nonzero().squeeze(1)
+        time = torch.tensor([len(features)])
+        references = self.references[own]
+        local = ops.local_energy(features[None], references, self.options.metric)[0]
+        lengths = self.reference_lengths[own]
+        energies, paths = ops.warp_best_path(
+            local.contiguous(), time.expand(len(own)), lengths, self.pattern, self.window
+        )
+        energies = energies / self.pattern.normaliser(time, lengths)
+        best = int(energies.argmin())
+        return Alignment(
+            word, best, float(energies[best]), paths[best], references[best, : int(lengths[best])]
+        )

@@ -1,0 +1,1 @@
+"""Loss functionals: what is pushed down, what is pulled up, and how hard."""

@@ -1,0 +1,207 @@
+"""The ten loss functionals of energy-based learning, each over the same three numbers.
+
+Notation, for one item (Y the right answer, Ȳ the most offending incorrect one):
+
+    C = F_β(clamped)      energy of the right answer
+    F = F_β(all)          free energy of all answers, -1/β log Σ_Y exp(-β E(Y))
+    I = E(Ȳ)              lowest energy of an answer that differs from Y
+
+Source: LeCun, Chopra, Hadsell, Ranzato, Huang, "A Tutorial on Energy-Based Learning" (2006),
+Table 1, and LeCun & Huang (2005) for the conditions under which a loss is good. A loss is *good*
+if minimising it must put C below I by a margin; the others may **collapse**: an architecture that
+can give every answer the same energy will.
+
+Each class is a factory: ``Hinge(Hinge.Options(margin=1.0))(terms)`` is a ``(B,)`` tensor.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as nnf
+from pydantic import Field
+from torch import Tensor
+
+from seqebm.hooks import Options, Terms
+
+
+class Functional:
+    """Base of the losses. ``good`` says whether the loss is good on its own (LeCun & Huang)."""
+
+    Options: type[Options] = Options
+    good: bool = True
+    margin: float | None = 0.0
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = options or self.Options()
+
+    def __call__(self, terms: Terms) -> Tensor:
+        """Loss of each item, ``(B,)``."""
+        raise NotImplementedError
+
+
+class _Margin(Options):
+    margin: float = Field(1.0, gt=0, description="energy gap I - C that is asked for")
+
+
+class _Scale(Options):
+    scale: float = Field(1.0, gt=0, description="multiplies C - I before the squashing function")
+
+
+class Energy(Functional):
+    """``C``: pushes the right answer down and pulls nothing up. Collapses unless the
+    architecture forbids it (as regression does, E = |G(X) - Y|²). Tutorial, section 2.2.1.
+    """
+
+    good = False
+
+    def __call__(self, terms: Terms) -> Tensor:
+        """See :class:`Energy`."""
+        return terms.correct
+
+
+class Perceptron(Functional):
+    """``C - min over all answers``: zero as soon as the right answer is lowest, so no gap is
+    created and a flat surface is a minimum too. Tutorial, section 2.2.2; Collins (2002).
+    """
+
+    good = False
+
+    def __call__(self, terms: Terms) -> Tensor:
+        """See :class:`Perceptron`."""
+        return terms.correct - torch.minimum(terms.correct, terms.offending)
+
+
+class Hinge(Functional):
+    """``max(0, m + C - I)``. Tutorial, section 2.2.3; Taskar et al. (2003) for sequences."""
+
+    Options = _Margin
+
+    @property
+    def margin(self) -> float:  # type: ignore[override]
+        """The margin m."""
+        return self.options.margin
+
+    def __call__(self, terms: Terms) -> Tensor:
+        """See :class:`Hinge`."""
+        return nnf.relu(self.margin + terms.correct - terms.offending)
+
+
+class Log(Functional):
+    """``log(1 + exp(s (C - I))) / s``: a soft hinge with an infinite margin. Section 2.2.3."""
+
+    Options = _Scale
+    margin = None
+
+    def __call__(self, terms: Terms) -> Tensor:
+        """See :class:`Log`."""
+        scale = self.options.scale
+        return nnf.softplus(scale * (terms.correct - terms.offending)) / scale
+
+
+class LVQ2(Functional):
+    """``min(1, max(0, (C - I) / (δ I)))``, for energies > 0.
+
+    The loss of Driancourt, Bottou & Gallinari (1991) for elastic templates: a ramp, bounded so
+    that outliers do not dominate, with zero margin (a saturated item has no gradient either).
+    Tutorial, section 2.2.3.
+
+    Errors:
+        ValueError: if an offending energy is not positive, for which the ratio means nothing.
+    """
+
+    good = False
+
+    class Options(Options):  # type: ignore[no-redef]
+        """Options of LVQ2."""
+
+        delta: float = Field(0.3, gt=0, description="width of the ramp, relative to I")
+
+    def __call__(self, terms: Terms) -> Tensor:
+        """See :class:`LVQ2`."""
+        if bool((terms.offending <= 0).any()):
+            raise ValueError(
+                f"lvq2 needs energies > 0, but an incorrect answer has energy "
+                f"{float(terms.offending.detach().min()):.4g}; use a lattice with positive energies "
+                "(templates) or another loss (mce, hinge, nll)"
+            )
+        # C / I - 1 rather than (C - I) / I: finite, with zero gradient, when no rival exists.
+        ratio = (terms.correct / terms.offending - 1) / self.options.delta
+        return ratio.clamp(0, 1)
+
+
+class MCE(Functional):
+    """``σ(s (C - I))``: minimum classification error, a smooth count of errors.
+
+    Juang, Hou & Lee (1997). Tutorial, section 2.2.3.
+    """
+
+    Options = _Scale
+    margin = None
+
+    def __call__(self, terms: Terms) -> Tensor:
+        """See :class:`MCE`."""
+        return torch.sigmoid(self.options.scale * (terms.correct - terms.offending))
+
+
+class SquareSquare(Functional):
+    """``C² + max(0, m - I)²``, for energies bounded below by 0. LeCun & Huang (2005)."""
+
+    Options = _Margin
+
+    @property
+    def margin(self) -> float:  # type: ignore[override]
+        """The margin m (asked of I itself, not of I - C)."""
+        return self.options.margin
+
+    def __call__(self, terms: Terms) -> Tensor:
+        """See :class:`SquareSquare`."""
+        return terms.correct.square() + nnf.relu(self.margin - terms.offending).square()
+
+
+class SquareExponential(Functional):
+    """``C² + γ exp(-I)``, for energies bounded below by 0. Osadchy, Miller & LeCun (2005)."""
+
+    class Options(Options):  # type: ignore[no-redef]
+        """Options of the square-exponential loss."""
+
+        gamma: float = Field(1.0, gt=0, description="weight of the contrastive term")
+
+    margin = None
+
+    def __call__(self, terms: Terms) -> Tensor:
+        """See :class:`SquareExponential`."""
+        return terms.correct.square() + self.options.gamma * torch.exp(-terms.offending)
+
+
+class NLL(Functional):
+    """``C - F = C + 1/β log Σ exp(-β E)``: negative log-likelihood, MMI in speech.
+
+    Pulls up every answer in proportion to its probability; at β = ∞ it is the perceptron loss.
+    Tutorial, section 2.2.4; Bahl et al. (1986) for MMI.
+    """
+
+    margin = None
+
+    def __call__(self, terms: Terms) -> Tensor:
+        """See :class:`NLL`."""
+        return terms.correct - terms.contrastive
+
+
+class MEE(Functional):
+    """``1 - exp(-β C) / Σ exp(-β E)``: minimum empirical error, one minus the posterior.
+
+    Bounded, so robust to label noise. At β = ∞ it is the zero-one loss, whose gradient is zero.
+    Ljolje, Ephraim & Rabiner (1990). Tutorial, section 2.2.4.
+    """
+
+    margin = None
+
+    def __call__(self, terms: Terms) -> Tensor:
+        """See :class:`MEE`."""
+        gap = terms.correct - terms.contrastive
+        if math.isinf(terms.beta):
+            return (gap > 0).to(gap.dtype) + 0 * gap
+        return -torch.expm1(-terms.beta * gap)
+

@@ -1,0 +1,190 @@
+"""The configuration of a model and its training: architecture + inference + loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import ConfigDict, Field, field_validator
+
+from seqebm.errors import ConfigError
+from seqebm.hooks import Options, get_host
+from seqebm.hooks.registry import validate
+
+
+class Component(Options):
+    """``name`` of a registered component, and its options (validated by the component)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+
+    def spec(self) -> dict[str, Any]:
+        """Name and options as one dict."""
+        return self.model_dump()
+
+
+class Inference(Options):
+    """How answers compete."""
+
+    beta: float = Field(1.0, gt=0, description="inverse temperature; .inf takes the minimum")
+
+
+class Training(Options):
+    """How the parameters are found. Epochs = 0 keeps the initialisation from data."""
+
+    epochs: int = Field(25, ge=0)
+    batch_size: int = Field(64, ge=1, description="utterances per optimiser step, at most")
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = Field(2e-3, gt=0)
+    lattice_learning_rate: float | None = Field(
+        None, gt=0, description="of the lattice's parameters; default: learning_rate"
+    )
+    weight_decay: float = Field(1e-2, ge=0, description="not applied to biases, norms, lattice")
+    momentum: float = Field(0.9, ge=0, lt=1, description="sgd only")
+    warmup_epochs: float = Field(1.0, ge=0, description="linear warm-up of the learning rate")
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    clip_norm: float | None = Field(5.0, gt=0, description="largest gradient norm; null: off")
+    average: float = Field(0.0, ge=0, lt=1, description="decay of averaged weights; 0: off")
+    patience: int | None = Field(
+        None, ge=1, description="stop after so many epochs without a better validation loss"
+    )
+    seed: int = Field(0, ge=0)
+    accelerator: str = Field("auto", description="auto, cpu, cuda (Lightning Fabric)")
+    precision: str = Field("32-true", description="Lightning Fabric's names")
+    threads: int | None = Field(None, ge=1, description="CPU threads; default: torch's choice")
+    keep_checkpoints: int = Field(2, ge=1, description="newest checkpoints that stay on disk")
+    bad_utterances: Literal["raise", "skip"] = Field(
+        "raise", description="what to do with unreadable or infeasible utterances"
+    )
+    logger: Literal["csv", "tensorboard"] = Field(
+        "csv", description="metrics.csv is always written; tensorboard adds event files"
+    )
+
+
+class Config(Options):
+    """A whole configuration file. Every section says which component, and with what options."""
+
+    plugins: list[str] = Field(
+        default_factory=list, description="local plugin files, relative to the config file"
+    )
+    frontend: Component
+    features: Component
+    lattice: Component
+    inference: Inference = Inference()
+    loss: Component
+    training: Training = Training()
+
+    @field_validator("frontend", "features", "lattice", "loss", mode="before")
+    @classmethod
+    def _name_alone(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    def check(self) -> None:
+        """Validate every component's options now, before any data is touched.
+
+        Raises :class:`ConfigError` for an unknown component or option.
+        """
+        registry = get_host().registry
+        for section, kind in SECTIONS.items():
+            spec = getattr(self, section).spec()
+            registry.get(kind, spec.pop("name")).parse(spec, section)
+
+    def to_yaml(self) -> str:
+        """The configuration as YAML text that :func:`load_config` reads back."""
+        return yaml.safe_dump(self.model_dump(mode="python"), sort_keys=False, allow_unicode=True)
+
+
+SECTIONS = {
+    "frontend": "frontends",
+    "features": "features",
+    "lattice": "lattices",
+    "loss": "losses",
+}
+
+
+def parse_config(values: Any, where: str = "") -> Config:
+    """Validate a mapping as a :class:`Config`. Raises :class:`ConfigError`."""
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where or 'config'}: a mapping of sections is expected")
+    try:
+        # Tuples become lists in YAML; going through it makes a dumped config equal to a read one.
+        return validate(Config, values, "")
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}" if where else str(error)) from None
+
+
+def override(values: dict[str, Any], settings: Iterable[str]) -> dict[str, Any]:
+    """Apply ``section.key=value`` settings (values in YAML) to a nested mapping, in place.
+
+    Raises :class:`ConfigError` for a setting without ``=``.
+    """
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        if not equals or not path:
+            raise ConfigError(f"--set {setting!r}: write section.key=value, e.g. training.epochs=3")
+        *parents, key = path.split(".")
+        node: Any = values
+        for parent in parents:
+            node = node.setdefault(parent, {})
+            if not isinstance(node, dict):
+                raise ConfigError(f"--set {setting!r}: {parent!r} has no keys below it")
+        try:
+            node[key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {setting!r}: the value is not YAML: {error}") from None
+    return values
+
+
+def load_config(path: str | Path, settings: Iterable[str] = ()) -> Config:
+    """Read a YAML config, apply ``settings``, load its local plugins, and check everything.
+
+    A file may name another as ``base: other.yaml`` (relative to itself): its sections are merged
+    over the base's, key by key; a section that changes its component's ``name`` replaces the
+    base's section whole.
+
+    Raises:
+        ConfigError: unreadable file, unknown key, component or option.
+        PluginError: a local plugin is missing or broken.
+    """
+    path = Path(path)
+    config = parse_config(override(_read(path, ()), settings), str(path))
+    for plugin in config.plugins:
+        get_host().load_file(path.parent / plugin)
+    try:
+        config.check()
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return config
+
+
+def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in seen:
+        raise ConfigError(f"{path}: its chain of 'base' files comes back to itself")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such config file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: a mapping of sections is expected, not {type(values).__name__}")
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    return _merge(_read(path.parent / base, (*seen, path.resolve())), values)
+
+
+def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        old = base.get(key)
+        same = isinstance(old, dict) and isinstance(value, dict)
+        if same and value.get("name", old.get("name")) == old.get("name"):
+            merged[key] = _merge(old, value)
+        else:
+            merged[key] = value
+    return merged

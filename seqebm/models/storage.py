@@ -1,0 +1,110 @@
+"""Model files: safetensors with a YAML description in the header, written atomically.
+
+One file holds tensors and description, so that the two cannot be out of step, and nothing in it
+can execute code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+import seqebm
+from seqebm.errors import ModelError
+
+FORMAT_VERSION = 1
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part.
+
+    Raises :class:`ModelError` if the disk is full or the place cannot be written; what was at
+    ``path`` before is still there.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
+        ) as file:
+            temporary = file.name
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's 0600 would hide it from colleagues
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        remedy = (
+            f"the disk is full; {len(data):,} bytes are needed"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT)
+            else "check that the directory exists and may be written"
+        )
+        raise ModelError(
+            f"{path}: could not be written ({error.strerror or error}): {remedy}. "
+            "Earlier checkpoints are untouched; rerun to continue from the newest."
+        ) from error
+
+
+def _umask() -> int:
+    value = os.umask(0)
+    os.umask(value)
+    return value
+
+
+def write(path: Path, tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> None:
+    """Write tensors and a YAML-able description. Raises :class:`ModelError`."""
+    header = {
+        "format": "seqebm",
+        "format_version": str(FORMAT_VERSION),
+        "seqebm_version": seqebm.__version__,
+        "description": yaml.safe_dump(_plain(description), sort_keys=False, allow_unicode=True),
+    }
+    # clone: safetensors refuses tensors that share memory.
+    plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+    write_bytes(path, save(plain, header))
+
+
+def read(
+    path: Path, device: str | torch.device = "cpu"
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read tensors and description. Raises :class:`ModelError` naming the file and the remedy."""
+    if not path.is_file():
+        raise ModelError(f"{path}: no such model file; give the exp/NAME of a finished training")
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            header = file.metadata() or {}
+            if header.get("format") != "seqebm":
+                raise ModelError(f"{path}: a safetensors file, but not one that seqebm wrote")
+            if header.get("format_version") != str(FORMAT_VERSION):
+                raise ModelError(
+                    f"{path}: has format version {header.get('format_version')} (written by seqebm "
+                    f"{header.get('seqebm_version')}); this is seqebm {seqebm.__version__}, which "
+                    f"reads version {FORMAT_VERSION}. Use that seqebm, or train again."
+                )
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, yaml.safe_load(header["description"])
+    except (SafetensorError, OSError, yaml.YAMLError, KeyError, UnicodeDecodeError) as error:
+        raise ModelError(
+            f"{path}: truncated or damaged ({error}). Use another checkpoint, or train again."
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    """Tuples to lists, paths to strings: what YAML can write safely."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,344 @@
+"""The training loop, on Lightning Fabric."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning_fabric import Fabric
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from seqebm.data import Batch, DataDir, LengthBucketedSampler, SignalDataset, collate
+from seqebm.errors import ConfigError, DataError, InfeasibleError
+from seqebm.hooks import Terms, get_host
+from seqebm.models import Config, Recognizer
+from seqebm.models.storage import write_bytes
+from seqebm.training import checkpoints, optimisation
+from seqebm.training.metrics import EnergyMeter, write_history
+
+logger = logging.getLogger(__name__)
+
+# What may be changed between the first run and a resumed one.
+RESUMABLE = {"logger", "keep_checkpoints", "threads", "accelerator", "patience"}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands: ``step`` of ``steps`` in ``epoch`` of ``epochs`` (both from 1).
+
+    ``metrics`` is the finished epoch's row, or None within an epoch.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    metrics: dict[str, Any] | None = None
+
+
+def train(
+    config: Config,
+    data: str | Path | DataDir,
+    exp: str | Path,
+    valid: str | Path | DataDir | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Recognizer:
+    """Train a recogniser from a data directory; resume if ``exp`` holds checkpoints.
+
+    Args:
+        config: what to train and how.
+        data: data directory with transcripts; its distinct transcripts are the vocabulary.
+        exp: experiment directory: config.yaml, metrics.csv, checkpoints/, model.safetensors.
+        valid: data directory to report on after each epoch (never trained on).
+        progress: called after every optimiser step and epoch.
+
+    Returns the trained model, in evaluation mode.
+
+    Raises:
+        ConfigError: ``exp`` was begun with another config or vocabulary.
+        DataError: unusable utterances (unless ``training.bad_utterances: skip``).
+        InfeasibleError: utterances too short for every template of their word.
+        ModelError: a checkpoint cannot be written; what was there before still is.
+    """
+    return _Run(config, data, Path(exp), valid, progress or (lambda _: None)).run()
+
+
+class _Run:
+    """One training run; only :func:`train` makes it."""
+
+    def __init__(
+        self,
+        config: Config,
+        data: str | Path | DataDir,
+        exp: Path,
+        valid: str | Path | DataDir | None,
+        progress: Callable[[Progress], None],
+    ) -> None:
+        self.config, self.training = config, config.training
+        self.exp, self.progress = exp, progress
+        if self.training.threads:
+            torch.set_num_threads(self.training.threads)
+        checkpoints.seed_epoch(self.training.seed, 0)
+        source = _load(data)
+        self.model = Recognizer(config, tuple(source.texts))
+        self._claim_directory()
+        self.train_set = self._dataset(source)
+        self.valid_set = self._dataset(_load(valid)) if valid is not None else None
+        for text in {u.text for u in self.valid_set.utterances} if self.valid_set else ():
+            self.model.lattice.minimum_frames(text or "")  # unknown words: now, not after epoch 1
+        self.history: list[dict[str, Any]] = []
+        self.best: dict[str, Any] = {}
+        self.epoch = self.step = 0
+
+    def _claim_directory(self) -> None:
+        """Write config.yaml, or compare with the one that is there."""
+        path = self.exp / "config.yaml"
+        if path.exists():
+            before = yaml.safe_load(path.read_text(encoding="utf-8"))
+            changed = sorted(_differences(before, yaml.safe_load(self.config.to_yaml())))
+            if changed:
+                raise ConfigError(
+                    f"{self.exp} holds a run with another config (it differs in "
+                    f"{', '.join(changed)}): give another --exp, or delete {self.exp}"
+                )
+        write_bytes(path, self.config.to_yaml().encode())
+
+    def _dataset(self, source: DataDir) -> SignalDataset:
+        frontend = self.model.frontend
+        if source.kind != frontend.reads:
+            raise DataError(
+                f"{source.path} holds {source.kind}, but the front-end "
+                f"{self.config.frontend.name!r} reads {frontend.reads}"
+            )
+        dataset = SignalDataset(
+            source, frontend.rate, limit=frontend.limit, on_bad=self.training.bad_utterances,
+            check=lambda utterance, _: None if utterance.text else "it has no transcript",
+        )  # fmt: skip
+        return dataset
+
+    def run(self) -> Recognizer:
+        """Initialise or resume, run the epochs, save the model."""
+        loggers = []
+        if self.training.logger == "tensorboard":
+            from lightning_fabric.loggers import TensorBoardLogger  # an optional extra
+
+            loggers.append(TensorBoardLogger(self.exp, name="tensorboard", version=""))
+        fabric = Fabric(
+            accelerator=self.training.accelerator, devices=1, precision=self.training.precision,
+            loggers=loggers,
+        )  # fmt: skip
+        self.device = fabric.device
+        self.model.to(self.device)
+        checkpoint = checkpoints.newest(self.exp / "checkpoints")
+        if checkpoint is None:
+            self._initialise()
+        else:
+            self._check_vocabulary(checkpoint)
+            self.model.load_tensors(checkpoint.model, str(self.exp))
+        optimizer = optimisation.make_optimizer(self.model, self.training)
+        self.average = None
+        if self.training.average:
+            self.average = optimisation.averaged(self.model, self.training.average)
+        if checkpoint is not None:
+            self._restore(checkpoint, optimizer)
+        host = get_host()
+        host.hook.seqebm_train_start(exp=self.exp, config=self.config, model=self.model)
+        # Fabric wraps the optimiser but not the model: the loss is computed in forward() and
+        # nothing is distributed, and the lattice's own methods stay reachable.
+        wrapped, optimizer = fabric.setup(self.model, optimizer)
+        sampler = LengthBucketedSampler(
+            self.train_set.lengths, self.training.batch_size, seed=self.training.seed
+        )
+        loader = DataLoader(self.train_set, batch_sampler=sampler, collate_fn=collate)
+        while self.epoch < self.training.epochs and not self._should_stop():
+            started = time.monotonic()
+            sampler.set_epoch(self.epoch)
+            checkpoints.seed_epoch(self.training.seed, self.epoch + 1)
+            row = self._train_epoch(fabric, wrapped, optimizer, loader)
+            row |= self._validate()
+            row["seconds"] = round(time.monotonic() - started, 2)
+            host.hook.seqebm_epoch_end(epoch=self.epoch, metrics=row, model=self.model)
+            self.history.append(row)
+            fabric.log_dict({k: v for k, v in row.items() if k != "epoch"}, step=self.epoch)
+            self._checkpoint(optimizer)
+            self.progress(Progress(self.epoch, self.training.epochs, 0, 0, row))
+        return self._finish()
+
+    def _initialise(self) -> None:
+        """Global statistics of the front-end, feasibility, and the lattice's starting point."""
+        self.model.eval()
+        self.model.frontend.fit(
+            (batch.signal, batch.lengths) for batch in self._batches(self.train_set)
+        )
+        features: list[Tensor] = []
+        targets: list[str] = []
+        infeasible: dict[str, str] = {}
+        with torch.no_grad():
+            for batch in self._batches(self.train_set):
+                frames, lengths = self.model.extract(batch.signal, batch.lengths)
+                for i, target in enumerate(batch.targets):
+                    have = int(lengths[i])
+                    features.append(frames[i, :have].cpu())
+                    targets.append(target)
+            self.model.lattice.initialise(features, targets)
+            for batch in self._batches(self.train_set):
+                _, lengths = self.model.extract(batch.signal, batch.lengths)
+                for name, target, have in zip(
+                    batch.ids, batch.targets, lengths.tolist(), strict=True
+                ):
+                    if have < (need := self.model.lattice.minimum_frames(target)):
+                        infeasible[name] = f"{have} feature frames, but {target!r} needs {need}"
+        if infeasible:
+            self._handle_infeasible(infeasible)
+
+    def _handle_infeasible(self, infeasible: dict[str, str]) -> None:
+        listed = "\n".join(f"  {name}: {why}" for name, why in infeasible.items())
+        message = (
+            f"{len(infeasible)} of {len(self.train_set)} utterances are too short for every "
+            f"template of their word:\n{listed}"
+        )
+        if self.training.bad_utterances == "raise":
+            raise InfeasibleError(
+                f"{message}\nShorten lattice.length, lessen the network's strides, or set "
+                "training.bad_utterances: skip."
+            )
+        logger.warning("%s\nThey add nothing to the loss.", message)
+
+    def _batches(self, dataset: SignalDataset):
+        sampler = LengthBucketedSampler(dataset.lengths, self.training.batch_size, shuffle=False)
+        for indices in sampler:
+            yield collate([dataset[i] for i in indices]).to(self.device)
+
+    def _train_epoch(
+        self, fabric: Fabric, model: Any, optimizer: Any, loader: DataLoader[Batch]
+    ) -> dict[str, Any]:
+        self.model.train()
+        meter = EnergyMeter(self.model.loss.margin)
+        steps = len(loader)
+        for index, batch in enumerate(loader):
+            optimisation.set_rate(
+                optimizer, optimisation.rate_factor(self.step, steps, self.training)
+            )
+            batch = batch.to(self.device)
+            losses, terms = model(batch.signal, batch.lengths, batch.targets)
+            self._check_finite(losses, terms, batch)
+            meter.add(losses, terms)
+            feasible = torch.isfinite(terms.correct)
+            if feasible.any():
+                loss = losses[feasible].mean()
+                if loss.requires_grad:
+                    fabric.backward(loss)
+                if self.training.clip_norm:
+                    fabric.clip_gradients(
+                        model, optimizer, max_norm=self.training.clip_norm,
+                        error_if_nonfinite=False,
+                    )  # fmt: skip
+                optimizer.step()
+                optimizer.zero_grad()
+                if self.average is not None:
+                    self.average.update_parameters(self.model)
+                get_host().hook.seqebm_batch_end(
+                    epoch=self.epoch, step=self.step, loss=float(loss.detach())
+                )
+            self.step += 1
+            self.progress(Progress(self.epoch + 1, self.training.epochs, index + 1, steps))
+        self.epoch += 1
+        rate = max(group["lr"] for group in optimizer.param_groups)
+        return {"epoch": self.epoch, "learning_rate": round(rate, 8), **meter.row("train")}
+
+    def _check_finite(self, losses: Tensor, terms: Terms, batch: Batch) -> None:
+        bad = ~torch.isfinite(losses) & torch.isfinite(terms.correct)
+        if bad.any():
+            i = int(bad.nonzero()[0])
+            raise DataError(
+                f"epoch {self.epoch + 1}: the loss of utterance {batch.ids[i]} is "
+                f"{float(losses[i])} (C = {float(terms.correct[i]):.4g}, "
+                f"I = {float(terms.offending[i]):.4g}): lower training.learning_rate, or look at "
+                "the utterance. The last checkpoint is untouched."
+            )
+
+    @property
+    def _evaluated(self) -> Recognizer:
+        """The model that is validated and kept: the averaged one if weights are averaged."""
+        return self.average.module if self.average is not None else self.model
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, Any]:
+        if self.valid_set is None:
+            return {}
+        model = self._evaluated.eval()
+        meter = EnergyMeter(model.loss.margin)
+        for batch in self._batches(self.valid_set):
+            meter.add(*model(batch.signal, batch.lengths, batch.targets))
+        return meter.row("valid")
+
+    def _checkpoint(self, optimizer: Any) -> None:
+        row = self.history[-1]
+        if "valid_loss" in row and row["valid_loss"] < self.best.get("loss", float("inf")):
+            self.best = {"loss": row["valid_loss"], "epoch": self.epoch}
+            if self.training.patience:
+                self._evaluated.save(self.exp / "best")
+        average = dict(self.average.state_dict()) if self.average is not None else {}
+        path = checkpoints.Checkpoint(
+            self.epoch, self.step, dict(self.model.state_dict()), optimizer.state_dict(),
+            self.model.description(), average, self.history, self.best,
+        ).save(self.exp / "checkpoints", self.training.keep_checkpoints)  # fmt: skip
+        write_history(self.exp / "metrics.csv", self.history)
+        get_host().hook.seqebm_checkpoint_saved(path=path, epoch=self.epoch)
+
+    def _check_vocabulary(self, checkpoint: checkpoints.Checkpoint) -> None:
+        before = tuple(checkpoint.description["vocabulary"])
+        if before != self.model.vocabulary:
+            raise ConfigError(
+                f"{self.exp} was begun with the vocabulary {', '.join(before)}, but the data now "
+                f"has {', '.join(self.model.vocabulary)}: give another --exp"
+            )
+
+    def _restore(
+        self, checkpoint: checkpoints.Checkpoint, optimizer: torch.optim.Optimizer
+    ) -> None:
+        optimizer.load_state_dict(checkpoint.optimizer)
+        if self.average is not None:
+            self.average.load_state_dict(checkpoint.average)
+        self.epoch, self.step = checkpoint.epoch, checkpoint.step
+        self.history, self.best = checkpoint.history, checkpoint.best
+        logger.info("resuming %s after epoch %d", self.exp, self.epoch)
+
+    def _should_stop(self) -> bool:
+        patience, best = self.training.patience, self.best.get("epoch")
+        if patience is None or best is None or self.epoch - best < patience:
+            return False
+        logger.info("no better validation loss since epoch %d: stopping", best)
+        return True
+
+    def _finish(self) -> Recognizer:
+        model = self._evaluated
+        if self.training.patience and (self.exp / "best").exists():
+            model = Recognizer.load(self.exp / "best", self.device)
+        model.eval().save(self.exp)
+        get_host().hook.seqebm_train_end(exp=self.exp, model=model)
+        return model
+
+
+def _load(data: str | Path | DataDir) -> DataDir:
+    return data if isinstance(data, DataDir) else DataDir.load(data)
+
+
+def _differences(before: Any, now: Any, path: str = "") -> list[str]:
+    """Dotted names of the settings that differ, but for those that may change."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        found = []
+        for key in {*before, *now}:
+            name = f"{path}.{key}" if path else str(key)
+            if path == "training" and key in RESUMABLE:
+                continue
+            found += _differences(before.get(key), now.get(key), name)
+        return found
+    return [] if before == now else [path]

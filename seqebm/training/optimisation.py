@@ -1,0 +1,73 @@
+"""Optimisers, learning-rate schedules and averaged weights."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from seqebm.models.config import Training
+from seqebm.models.recognizer import Recognizer
+
+
+def make_optimizer(model: Recognizer, training: Training) -> torch.optim.Optimizer:
+    """AdamW or SGD with weight decay on the matrices of the network only.
+
+    Biases, normalisation weights and the lattice's parameters are not decayed: templates are
+    points in feature space, and pulling them to the origin would say something about the task.
+    """
+    lattice = {id(p) for p in model.lattice.parameters()}  # type: ignore[attr-defined]
+    matrices, vectors, templates = [], [], []
+    for parameter in model.parameters():
+        if not parameter.requires_grad:
+            continue
+        if id(parameter) in lattice:
+            templates.append(parameter)
+        else:
+            (matrices if parameter.ndim > 1 else vectors).append(parameter)
+    rate = training.learning_rate
+    groups = [
+        {"params": matrices, "base_lr": rate, "weight_decay": training.weight_decay},
+        {"params": vectors, "base_lr": rate, "weight_decay": 0.0},
+        {
+            "params": templates,
+            "base_lr": training.lattice_learning_rate or rate,
+            "weight_decay": 0.0,
+        },
+    ]
+    groups = [group for group in groups if group["params"]]
+    if not groups:  # nothing to train: an empty optimiser keeps the loop free of special cases
+        groups = [{"params": [nn.Parameter(torch.zeros(1))], "base_lr": 0.0}]
+    if training.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=rate, momentum=training.momentum)
+    return torch.optim.AdamW(groups, lr=rate)
+
+
+def rate_factor(step: int, steps_per_epoch: int, training: Training) -> float:
+    """Multiplier of the learning rate at optimiser step ``step`` (from 0).
+
+    A pure function of the step, so that resuming needs no scheduler state.
+    """
+    warmup = training.warmup_epochs * steps_per_epoch
+    total = max(training.epochs * steps_per_epoch, 1)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    progress = (step - warmup) / max(total - warmup, 1)
+    if training.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+    if training.schedule == "linear":
+        return max(1 - progress, 0.0)
+    return 1.0
+
+
+def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Set every group's learning rate to ``factor`` times its base."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["base_lr"] * factor
+
+
+def averaged(model: Recognizer, decay: float) -> AveragedModel:
+    """An exponential moving average of the weights (Polyak & Juditsky 1992), buffers included."""
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
