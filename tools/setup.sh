@@ -9,11 +9,17 @@
 #   PYTHON        the interpreter to use (default: the first suitable one on the PATH)
 #   SEQEBM_VENV   where the environment goes (default: .venv next to pyproject.toml)
 
+if [ -z "${BASH_VERSION:-}" ]; then
+  echo "setup: source this from bash, or run ./tools/setup.sh and activate .venv" >&2
+  # shellcheck disable=SC2317
+  return 1 2>/dev/null || exit 1
+fi
+
 _seqebm_setup() (
   # A subshell: a caller that sources this file keeps its own options and directory.
   set -euo pipefail
   root=$1 venv=$2
-  cd "$root"
+  cd "$root" || exit 1
 
   # Everything that is installed comes from these; one pip call, so that torch and torchaudio,
   # which must match, are resolved together.
@@ -66,8 +72,7 @@ _seqebm_setup() (
 
   # Two runs at once (a recipe and the tests) must not install into each other.
   if command -v flock >/dev/null; then
-    mkdir -p "$(dirname "$venv")"
-    exec 9>"$venv.lock"
+    exec 9<pyproject.toml
     flock -n 9 || { say "waiting for another set-up of $venv to end"; flock 9; }
     if [ -f "$stamp" ] && now=$(wanted 2>/dev/null) && [ "$now" = "$(cat "$stamp")" ]; then
       exit 0
@@ -83,9 +88,9 @@ _seqebm_setup() (
     rm -rf "$venv"
   fi
   if [ ! -e "$venv" ]; then
-    python=$(find_python)
+    python=$(find_python) || exit 1
     say "making $venv with $("$python" -V)"
-    mkdir -p "$venv"
+    mkdir -p "$venv" || fail "$venv cannot be made; choose another place: SEQEBM_VENV=DIR"
     touch "$venv/seqebm-unfinished"
     "$python" -m venv "$venv" || fail \
       "the virtual environment could not be made." \
@@ -117,7 +122,6 @@ _seqebm_setup() (
 
 _seqebm_root=$(cd "$(dirname "${BASH_SOURCE[0]:-$0}")/.." && pwd)
 _seqebm_venv=${SEQEBM_VENV:-$_seqebm_root/.venv}
-# Not in an && list: that would switch off errexit inside the function.
 _seqebm_setup "$_seqebm_root" "$_seqebm_venv"
 _seqebm_status=$?
 if [ "${BASH_SOURCE[0]:-$0}" = "$0" ]; then
