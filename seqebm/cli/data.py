@@ -1,0 +1,141 @@
+"""``seqebm data``: check, mend and prepare data directories."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from seqebm.errors import ConfigError
+
+if TYPE_CHECKING:
+    from seqebm.data import Problem
+
+app = typer.Typer(no_args_is_help=True)
+messages = Console(stderr=True)
+_SHOWN = 50
+
+
+@app.command("validate")
+def validate_command(
+    directory: Annotated[Path, typer.Argument(help="A Kaldi data directory.")],
+    mend: Annotated[
+        bool, typer.Option("--fix", help="Mend what can be mended; originals go to .backup/.")
+    ] = False,
+    check_files: Annotated[
+        bool, typer.Option(help="Also read every file, to find the broken ones.")
+    ] = True,
+    max_seconds: Annotated[
+        float, typer.Option(min=0.0, help="Utterances longer than this are a problem.")
+    ] = 3600.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> None:
+    """Explain every problem of a data directory, and mend what can be mended.
+
+    The exit status is 1 if errors remain; warnings do not count.
+
+    Example: seqebm data validate data/train --fix
+    """
+    from seqebm.data import fix, validate
+
+    actions = fix(directory) if mend else []
+    progress = Progress(*Progress.get_default_columns(), console=messages, transient=True)
+    with progress:
+        task = progress.add_task("reading files", total=None, visible=check_files)
+        problems = validate(
+            directory,
+            check_files,
+            limit=max_seconds,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    errors = sum(p.severity == "error" for p in problems)
+    if as_json:
+        listing = [{**vars(p), "file": str(p.file)} for p in problems]
+        report = {"directory": str(directory), "actions": actions, "problems": listing}
+        typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
+    else:
+        for action in actions:
+            messages.print(action, markup=False, highlight=False, soft_wrap=True)
+        _print(problems, errors, directory)
+    if errors:
+        raise typer.Exit(1)
+
+
+def _print(problems: list[Problem], errors: int, directory: Path) -> None:
+    console = Console()
+    if problems:
+        table = Table("", "where", "id", "problem", box=None, header_style="bold", pad_edge=False)
+        # Errors first: where the table is cut, only warnings should be lost.
+        for problem in sorted(problems, key=lambda p: p.severity != "error")[:_SHOWN]:
+            line = f":{problem.line}" if problem.line else ""
+            hint = " (--fix mends it)" if problem.fixable else ""
+            table.add_row(
+                Text(problem.severity, style="red" if problem.severity == "error" else "yellow"),
+                Text(f"{problem.file.name}{line}"),
+                Text(problem.id or ""),
+                Text(f"{problem.message}{hint}"),
+            )
+        console.print(table)
+        if len(problems) > _SHOWN:
+            console.print(f"... and {len(problems) - _SHOWN} more; --json lists them all")
+    verdict = f"{directory}: {errors} errors, {len(problems) - errors} warnings"
+    console.print(verdict, style="red" if errors else "green", highlight=False, soft_wrap=True)
+    if any(p.fixable for p in problems):
+        remedy = f"seqebm data validate --fix {directory}"
+        console.print(remedy, markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command("prepare")
+def prepare_command(
+    name: Annotated[str, typer.Argument(help="The preparer; 'seqebm plugins' lists them.")],
+    destination: Annotated[Path, typer.Argument(help="Where the data directories go.")],
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="An option of the preparer; a YAML value."),
+    ] = None,
+) -> None:
+    """Make data directories from a corpus (or make the corpus).
+
+    Example: seqebm data prepare synthetic_digits data --set seed=1
+    """
+    from seqebm.hooks import get_host
+
+    spec = {"name": name, **parse_options(options or [])}
+    prepare = get_host().registry.make("preparers", spec, where="--set")
+    columns = (SpinnerColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=messages, transient=True) as progress:
+        progress.add_task(f"preparing {name}", total=None)
+        prepare(destination)
+    found = sorted(p.parent for p in destination.rglob("*.scp"))
+    for directory in found:
+        messages.print(f"prepared {directory}", markup=False, highlight=False, soft_wrap=True)
+
+
+def parse_options(items: list[str]) -> dict[str, Any]:
+    """``["a=1", "b=[x, y]"]`` -> ``{"a": 1, "b": ["x", "y"]}``; values are YAML.
+
+    Raises :class:`ConfigError` for an item without ``=``, a key given twice, the key ``name``
+    (which names the preparer), or bad YAML.
+    """
+    import yaml
+
+    values: dict[str, Any] = {}
+    for item in items:
+        key, equals, text = item.partition("=")
+        key = key.strip()
+        if not equals or not key:
+            raise ConfigError(f"--set {item}: write --set key=value")
+        if key in values or key == "name":
+            reason = "is given twice" if key in values else "is the argument NAME"
+            raise ConfigError(f"--set {item}: {key!r} {reason}")
+        try:
+            values[key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {item}: the value is not YAML: {error}") from error
+    return values

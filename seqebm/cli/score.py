@@ -1,0 +1,207 @@
+"""``seqebm score``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from seqebm.errors import DataError
+
+if TYPE_CHECKING:
+    from seqebm.decoding.scoring import Interval, Score
+
+messages = Console(stderr=True)
+_SHOWN = 10
+
+
+def score_command(
+    hypotheses: Annotated[
+        Path,
+        typer.Argument(
+            metavar="EXP_OR_HYP",
+            help="A text file 'utterance-id words...', or a directory that "
+            "'seqebm decode --output' wrote (or one below which there is just one such).",
+        ),
+    ],
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            "--ref", help="A text file or data directory; default: ref.txt beside the hypotheses."
+        ),
+    ] = None,
+    utt2spk: Annotated[
+        Path | None,
+        typer.Option(help="Speaker of each utterance; default: utt2spk beside either."),
+    ] = None,
+    per_speaker: Annotated[
+        bool, typer.Option("--per-speaker", help="A row for each speaker.")
+    ] = False,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Bootstrap samples for the 95 % intervals; 0: none.")
+    ] = 10000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the result here ('-': only stdout).")
+    ] = None,
+    confusion: Annotated[
+        Path | None, typer.Option(help="Also draw the confusion matrix here (PNG, PDF, SVG).")
+    ] = None,
+) -> None:
+    """Accuracy and error rates of hypotheses, with confidence intervals.
+
+    A missing hypothesis counts as deletions, one without reference as insertions. Intervals are
+    bootstrapped over utterances and over speakers (Bisani & Ney 2004).
+
+    Example: seqebm score exp/tdnn/decode --per-speaker --confusion exp/tdnn/confusion.png
+    """
+    from seqebm.data import read_text
+    from seqebm.decoding.scoring import score
+
+    hypothesis_file = _find_hypotheses(hypotheses)
+    reference_file = _find_reference(reference, hypothesis_file)
+    speaker_file = utt2spk or _beside((hypothesis_file, reference_file), "utt2spk")
+    result = score(
+        read_text(reference_file, "reference"),
+        read_text(hypothesis_file, "hypothesis file"),
+        read_text(speaker_file, "speaker list") if speaker_file else None,
+    )
+    intervals = _intervals(result, bootstrap, seed) if bootstrap else {}
+    for ids, what in ((result.missing, "no hypothesis"), (result.extra, "no reference")):
+        if ids:
+            listed = ", ".join(ids[:_SHOWN]) + (", ..." if len(ids) > _SHOWN else "")
+            text = f"warning: {len(ids)} utterances have {what} and count as errors: {listed}"
+            messages.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if json_file != Path("-"):
+        _print(result, intervals, per_speaker)
+    if json_file is not None:
+        _write_json(json_file, result, intervals, {"samples": bootstrap, "seed": seed})
+    if confusion is not None:
+        from seqebm.decoding.confusion import plot_confusions
+
+        title = f"{hypotheses}: accuracy {result.total.accuracy:.1%}"
+        plot_confusions(result.confusions, confusion, title)
+        messages.print(f"drawn: {confusion}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _find_hypotheses(path: Path) -> Path:
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise DataError(f"{path} does not exist; give a hypothesis file or a decode directory")
+    if (path / "hyp.txt").is_file():
+        return path / "hyp.txt"
+    found = sorted(path.rglob("hyp.txt"))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        listed = ", ".join(str(p.parent) for p in found[:_SHOWN])
+        raise DataError(f"{path} holds several decode directories; choose one of: {listed}")
+    raise DataError(
+        f"{path} holds no hyp.txt; make one with 'seqebm decode --model EXP --data DIR --output "
+        f"{path / 'decode'}'"
+    )
+
+
+def _find_reference(given: Path | None, hypothesis_file: Path) -> Path:
+    if given is None:
+        path = hypothesis_file.parent / "ref.txt"
+        if not path.is_file():
+            raise DataError(f"there is no {path}; say where the references are: --ref DIR_OR_TEXT")
+        return path
+    if given.is_dir():
+        return given / "text" if (given / "text").is_file() else given / "ref.txt"
+    return given
+
+
+def _beside(files: tuple[Path, ...], name: str) -> Path | None:
+    return next((f.parent / name for f in files if (f.parent / name).is_file()), None)
+
+
+def _intervals(result: Score, samples: int, seed: int) -> dict[tuple[str, str], Interval | None]:
+    return {
+        (what, unit): result.interval(what, unit, samples, seed)
+        for what in ("accuracy", "wer", "cer")
+        for unit in ("utterance", "speaker")
+    }
+
+
+def _percent(rate: float) -> str:
+    return f"{100 * rate:.2f} %"
+
+
+def _print(
+    result: Score, intervals: dict[tuple[str, str], Interval | None], per_speaker: bool
+) -> None:
+    console = Console()
+    total = result.total
+    table = Table("", box=None, header_style="bold", pad_edge=False)
+    for column in ("rate", "95 % by utterance", "95 % by speaker", "sub", "del", "ins", "of"):
+        table.add_column(column, justify="right")
+    rows = (
+        ("accuracy", "accuracy", total.accuracy, None),
+        ("word error rate", "wer", total.words.rate, total.words),
+        ("character error rate", "cer", total.characters.rate, total.characters),
+    )
+    for label, what, rate, counts in rows:
+        spans = [intervals.get((what, unit)) for unit in ("utterance", "speaker")]
+        detail = (
+            [str(n) for n in (counts.substitutions, counts.deletions, counts.insertions)]
+            if counts
+            else ["", "", ""]
+        )
+        table.add_row(
+            label,
+            _percent(rate),
+            *(f"{100 * s.low:.2f} - {100 * s.high:.2f}" if s else "" for s in spans),
+            *detail,
+            str(counts.total if counts else total.utterances),
+        )
+    console.print(table)
+    if per_speaker:
+        if not result.speakers:
+            raise DataError("--per-speaker needs the speakers; give --utt2spk FILE")
+        console.print()
+        table = Table("speaker", box=None, header_style="bold", pad_edge=False)
+        for column in ("utterances", "correct", "accuracy", "WER", "CER"):
+            table.add_column(column, justify="right")
+        for name, part in result.speakers.items():
+            table.add_row(
+                Text(name),
+                str(part.utterances),
+                str(part.correct),
+                _percent(part.accuracy),
+                _percent(part.words.rate),
+                _percent(part.characters.rate),
+            )
+        console.print(table)
+
+
+def _write_json(
+    path: Path,
+    result: Score,
+    intervals: dict[tuple[str, str], Interval | None],
+    bootstrap: dict[str, Any],
+) -> None:
+    from seqebm.decoding.scoring import finite
+
+    report = result.as_dict()
+    report["intervals"] = {
+        f"{what}_by_{unit}": [finite(span.low), finite(span.high)] if span else None
+        for (what, unit), span in intervals.items()
+    }
+    report["bootstrap"] = bootstrap
+    text = json.dumps(report, indent=2, ensure_ascii=False)
+    if path == Path("-"):
+        typer.echo(text)
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
