@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import logging
-import math
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
 
 from seqebm.errors import DataError
 from seqebm_speech.options import AudioOptions
+from seqebm_speech.resampling import resample
 
 logger = logging.getLogger(__name__)
 
@@ -166,41 +164,6 @@ def _open(path: Path) -> soundfile.SoundFile:
             f"({RATES[0]} to {RATES[1]} Hz); mend the header or convert the file"
         )
     return file
-
-
-def resample(samples: np.ndarray, old: int, new: int) -> np.ndarray:
-    """Resample ``(N,)`` from ``old`` to ``new`` Hz; the result has ``ceil(N new / old)`` samples.
-
-    Band-limited interpolation with a Hann-windowed sinc (torchaudio). Rates with hardly a common
-    divisor, for which its table would be huge, go through the Fourier transform instead.
-    """
-    if old == new:
-        return samples
-    divisor = math.gcd(old, new)
-    up, down = new // divisor, old // divisor
-    count = -(-len(samples) * up // down)
-    if up * (down + 14 * max(up, down)) <= 8_000_000:  # entries of torchaudio's table
-        import torch
-
-        with torch.inference_mode():
-            return _sinc(down, up)(torch.from_numpy(samples)).numpy()[:count]
-    edge = max(64, down // up * 32)  # zeros, so that the ends do not wrap around
-    padded = np.pad(samples.astype(np.float64), edge)
-    total = max(1, round(len(padded) * up / down))
-    spectrum = np.fft.rfft(padded)
-    kept = np.zeros(total // 2 + 1, dtype=spectrum.dtype)
-    bins = min(len(kept), len(spectrum))
-    kept[:bins] = spectrum[:bins]
-    out = np.fft.irfft(kept, total) * (total / len(padded))
-    skip = round(edge * up / down)
-    return out[skip : skip + count].astype(np.float32)
-
-
-@functools.lru_cache(maxsize=8)
-def _sinc(old: int, new: int) -> Any:
-    from torchaudio.transforms import Resample
-
-    return Resample(old, new)
 
 
 def _at_rate(path: Path, samples: np.ndarray, old: int, new: int) -> np.ndarray:

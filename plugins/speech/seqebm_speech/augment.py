@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 from torchaudio.functional import melscale_fbanks
-from torchaudio.transforms import Resample
 
 from seqebm_speech.options import LogMelOptions
+from seqebm_speech.resampling import ratio, resample_batch
 
 DB = math.log(10) / 10  # natural logarithm of power in one dB
 
@@ -104,7 +104,6 @@ class Augment(nn.Module):
             bank = torch.stack([mel_filters(fft, options, w) for w in grid])
             self.register_buffer("bank", bank, persistent=False)
         self._factors = _speed_grid(a.speed, a.speed_step)
-        self._resamplers: dict[tuple[int, int], Resample] = {}
         points = torch.linspace(0, a.eq_points - 1, self.mels)
         knots = torch.arange(a.eq_points)[:, None]
         self.register_buffer(
@@ -136,7 +135,7 @@ class Augment(nn.Module):
             n = lengths[rows]
             part = signal[rows, : int(n.max())]
             if old != new:
-                part = self._resampler(old, new, signal.device)(part)
+                part = resample_batch(part, old, new)
                 n = torch.div(n * new + old - 1, old, rounding_mode="floor")
                 n = n.clamp(min=1, max=part.shape[1])
             new_lengths[rows] = n
@@ -147,11 +146,6 @@ class Augment(nn.Module):
             out[rows, :size] = part[:, :size]
         mask = torch.arange(out.shape[1], device=out.device)[None, :] < new_lengths[:, None]
         return out * mask, new_lengths
-
-    def _resampler(self, old: int, new: int, device: torch.device) -> Resample:
-        if (old, new) not in self._resamplers:
-            self._resamplers[old, new] = Resample(old, new)
-        return self._resamplers[old, new].to(device)
 
     def _ends(self, signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Cut or pad head and tail by random amounts."""
@@ -179,10 +173,10 @@ class Augment(nn.Module):
             return signal
         clean, n = signal[rows], lengths[rows]
         size = -(-signal.shape[1] // 512) * 512  # a length that the transform likes
-        white = torch.randn(len(rows), size, device=signal.device)
+        white = torch.randn(len(rows), size // 2 + 1, dtype=torch.cfloat, device=signal.device)
         names = [a.noise_kinds[k] for k in kinds[rows.cpu()].tolist()]
         shape = self._noise_shape(names, slope[rows.cpu()], size // 2 + 1).to(signal.device)
-        noise = torch.fft.irfft(torch.fft.rfft(white) * shape, n=size)[:, : signal.shape[1]]
+        noise = torch.fft.irfft(white * shape, n=size)[:, : signal.shape[1]]
         mask = torch.arange(signal.shape[1], device=signal.device)[None, :] < n[:, None]
         noise = noise * mask
         ratio = clean.square().sum(1) / noise.square().sum(1).clamp(min=1e-20)
@@ -269,7 +263,5 @@ def _speed_grid(bounds: tuple[float, float], step: float) -> list[tuple[int, int
     factors = [k / unit for k in range(first, last + 1)] or [(low + high) / 2]
     out = []
     for factor in factors:
-        old, new = round(factor * 400), 400
-        divisor = math.gcd(old, new)
-        out.append((old // divisor, new // divisor))
+        out.append(ratio(round(factor * 400), 400))
     return out

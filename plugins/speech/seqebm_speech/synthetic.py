@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +11,9 @@ import numpy as np
 import soundfile
 
 from seqebm.data import Utterance, write_data_dir
-from seqebm_speech.audio import resample
 from seqebm_speech.corpora import WORDS
 from seqebm_speech.options import SyntheticDigitsOptions
+from seqebm_speech.resampling import resample
 from seqebm_speech.synthesis import Request, synthesise_all, variants, voices
 
 logger = logging.getLogger(__name__)
@@ -83,14 +82,13 @@ def synthetic_digits(options: SyntheticDigitsOptions) -> Callable[[Path], list[P
         wavs = destination / "wav"
         wavs.mkdir(parents=True, exist_ok=True)
         written: dict[str, list[Utterance]] = {"train": [], "test": []}
-        with _one_thread():
-            for (speaker, digit, repetition), samples in zip(plan, spoken, strict=True):
-                name = f"{speaker.name}-{digit}-{repetition}"
-                path = wavs / f"{name}.wav"
-                signal = recorded(samples.astype(np.float32) / 32768, rate, options, rng)
-                soundfile.write(path, signal, options.rate, subtype="PCM_16")
-                part = "train" if speaker in train else "test"
-                written[part].append(Utterance(name, path, WORDS[digit], speaker.name))
+        for (speaker, digit, repetition), samples in zip(plan, spoken, strict=True):
+            name = f"{speaker.name}-{digit}-{repetition}"
+            path = wavs / f"{name}.wav"
+            signal = recorded(samples.astype(np.float32) / 32768, rate, options, rng)
+            soundfile.write(path, signal, options.rate, subtype="PCM_16")
+            part = "train" if speaker in train else "test"
+            written[part].append(Utterance(name, path, WORDS[digit], speaker.name))
         _describe(destination, train, test, len(plan), options)
         for part, utterances in written.items():
             write_data_dir(destination / part, utterances)
@@ -98,19 +96,6 @@ def synthetic_digits(options: SyntheticDigitsOptions) -> Callable[[Path], list[P
         return [destination / "train", destination / "test"]
 
     return prepare
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep torch from waking threads for thousands of tiny operations (7 times slower)."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def draw_speakers(
