@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
+import inspect
 import logging
 import os
 import sys
@@ -73,26 +74,34 @@ class PluginHost:
 
     def register(self, plugin: Any, info: PluginInfo) -> None:
         """Register a plugin object (usually a module) under ``info``."""
-        self.manager.register(plugin, name=info.name)
+        for other in self.plugins:
+            if other.name == info.name and other.error is None:
+                self._broken(info, f"its name is already registered, by {other.distribution}")
+                return
         try:
+            _check_decorated(plugin)
+            self.manager.register(plugin, name=info.name)  # checks the arguments of its hooks
             self.manager.check_pending()  # a hookimpl without a specification
             info.hooks = sorted(c.name for c in self.manager.get_hookcallers(plugin) or [])
             for kind in KINDS:
                 self._collect(plugin, kind, info)
-        except PluginError:
-            raise
         except Exception as error:
-            self.manager.unregister(plugin)
-            self.registry.remove_plugin(info.name)
+            self._forget(info)
+            if isinstance(error, PluginError):
+                raise
             self._broken(info, f"{type(error).__name__}: {error}")
             return
         self.plugins.append(info)
 
+    def _forget(self, info: PluginInfo) -> None:
+        # Whole or not at all: nothing of a plugin that failed halfway may stay behind.
+        if self.manager.has_plugin(info.name):
+            self.manager.unregister(name=info.name)
+        self.registry.remove_plugin(info.name)
+
     def _collect(self, plugin: Any, kind: str, info: PluginInfo) -> None:
         def register(name: str, factory: Any, options: Any = None) -> None:
-            self.registry.add(
-                Component(kind, name, factory, options, info.name, info.distribution)
-            )
+            self.registry.add(Component(kind, name, factory, options, info.name, info.distribution))
 
         implementation = getattr(plugin, f"seqebm_register_{kind}", None)
         if implementation is not None:
@@ -134,6 +143,16 @@ class PluginHost:
             ) from error
         finally:
             self.strict = before
+
+
+def _check_decorated(plugin: Any) -> None:
+    """A hook whose decorator was forgotten would be ignored without a word: refuse it."""
+    for name in dir(plugin):
+        if not name.startswith("seqebm_"):
+            continue
+        function = getattr(plugin, name)
+        if inspect.isroutine(function) and not hasattr(function, "seqebm_impl"):
+            raise TypeError(f"{name} lacks the decorator @seqebm.hookimpl")
 
 
 @functools.cache

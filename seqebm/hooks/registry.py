@@ -11,7 +11,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seqebm.errors import ConfigError, PluginError, did_you_mean
 
-KINDS = ("readers", "frontends", "features", "lattices", "losses", "preparers")
+# kind -> what one of it is called in messages
+KINDS = {
+    "readers": "reader",
+    "frontends": "front-end",
+    "features": "feature extractor",
+    "lattices": "lattice",
+    "losses": "loss",
+    "preparers": "preparer",
+}
 
 
 class Options(BaseModel):
@@ -48,19 +56,22 @@ class Component:
 
     def load(self) -> Callable[..., Any]:
         """Import the factory."""
-        try:
-            return _resolve(self.factory)
-        except Exception as error:
-            raise PluginError(
-                f"{self.kind[:-1]} {self.name!r} of plugin {self.plugin!r} "
-                f"({self.distribution}) cannot be imported: {type(error).__name__}: {error}"
-            ) from error
+        return self._import(self.factory)
 
     def options_class(self) -> type[Options]:
         """The options model of this component."""
         if self.options is not None:
-            return _resolve(self.options)
+            return self._import(self.options)
         return getattr(self.load(), "Options", Options)
+
+    def _import(self, target: Any) -> Any:
+        try:
+            return _resolve(target)
+        except Exception as error:
+            raise PluginError(
+                f"{KINDS[self.kind]} {self.name!r} of plugin {self.plugin!r} "
+                f"({self.distribution}) cannot be imported: {type(error).__name__}: {error}"
+            ) from error
 
     def parse(self, values: dict[str, Any], where: str) -> Options:
         """Validate ``values``; ``where`` names the place in the config for messages."""
@@ -114,7 +125,7 @@ class Registry:
         table = self._components[component.kind]
         if other := table.get(component.name):
             raise PluginError(
-                f"two plugins register the {component.kind[:-1]} {component.name!r}: "
+                f"two plugins register the {KINDS[component.kind]} {component.name!r}: "
                 f"{other.plugin!r} ({other.distribution}) and "
                 f"{component.plugin!r} ({component.distribution}). "
                 "Uninstall one of them, or ask its author for another name."
@@ -140,7 +151,7 @@ class Registry:
         table = self._components[kind]
         if name not in table:
             raise ConfigError(
-                f"no {kind[:-1] if kind.endswith('s') else kind} is called {name!r}."
+                f"no {KINDS[kind]} is called {name!r}."
                 f"{did_you_mean(name, table)} Registered: {', '.join(sorted(table)) or 'none'}. "
                 "'seqebm plugins' lists what each installed plugin brings."
             )

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from seqebm.cli import data as cli
 from seqebm.data import readers
 from seqebm.errors import ConfigError
-from seqebm.hooks import Options, PluginHost, manager
+from seqebm.hooks import Options, PluginHost, hookimpl, manager
 from seqebm.hooks.manager import PluginInfo
 
 run = CliRunner().invoke
@@ -31,10 +31,12 @@ class PreparerOptions(Options):
 
 class Plugin:
     @staticmethod
+    @hookimpl
     def seqebm_register_readers(register):
         register("fake", Reader)
 
     @staticmethod
+    @hookimpl
     def seqebm_register_preparers(register):
         def make(options):
             def prepare(destination):

@@ -6,7 +6,7 @@ import pytest
 from seqebm.data import readers
 from seqebm.data.readers import ReaderPool
 from seqebm.errors import DataError
-from seqebm.hooks import PluginHost
+from seqebm.hooks import PluginHost, hookimpl
 from seqebm.hooks.manager import PluginInfo
 
 
@@ -34,6 +34,7 @@ def host(monkeypatch):
 def register(host, **classes):
     class Plugin:
         @staticmethod
+        @hookimpl
         def seqebm_register_readers(register):
             for name, factory in classes.items():
                 register(name, factory)
