@@ -52,7 +52,9 @@ def train_command(
                 return
             history.append(progress.metrics)
             bar.update(task, note=f"loss {progress.metrics['train_loss']:.4f}")
-            bar.console.print(_line(progress.metrics, progress.epochs), highlight=False)
+            bar.console.print(
+                _line(progress.metrics, progress.epochs), highlight=False, soft_wrap=True
+            )
 
         loop.train(parsed, data, exp, valid, show)
     if history:

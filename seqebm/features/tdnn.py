@@ -36,7 +36,7 @@ class TDNN(nn.Module):
         norm: Literal["batch", "layer", "instance", "none"] = "batch"
         input_norm: Literal["batch", "layer", "instance", "none"] = "none"
         dropout: float = Field(0.1, ge=0, lt=1, description="drops whole channels of an item")
-        residual: bool = Field(False, description="add a layer's input to its output if shapes fit")
+        residual: bool = Field(False, description="add a layer's input to its output where widths are equal, stride 1")
 
         @model_validator(mode="after")
         def _check(self):
@@ -57,9 +57,13 @@ class TDNN(nn.Module):
         count = len(options.kernels)
         dilations = options.dilations or (1,) * count
         self.strides = options.strides or (1,) * count
-        self.residual = options.residual
-        self.input_norm = NORMS[options.input_norm](input_dim)
         widths = [input_dim, *[options.channels] * count]
+        # Decided here, not from the shapes met: short inputs can make unlike layers look alike.
+        self.residual = [
+            options.residual and self.strides[i] == 1 and widths[i] == options.channels
+            for i in range(count)
+        ]
+        self.input_norm = NORMS[options.input_norm](input_dim)
         self.convolutions = nn.ModuleList(
             nn.Conv1d(
                 widths[i], widths[i + 1], kernel, self.strides[i],
@@ -85,14 +89,12 @@ class TDNN(nn.Module):
         """``(B, T, D)``, ``(B,)`` -> ``(B, ceil(T / s), output_dim)``, ``(B,)``."""
         valid = valid_frames(lengths, frames.shape[1])
         x = self.input_norm(frames.transpose(1, 2), valid)
-        for convolution, norm, stride in zip(
-            self.convolutions, self.norms, self.strides, strict=True
+        for convolution, norm, stride, residual in zip(
+            self.convolutions, self.norms, self.strides, self.residual, strict=True
         ):
             lengths = (lengths + stride - 1) // stride
             y = convolution(x)
             valid = valid_frames(lengths, y.shape[2])
             y = self.activation(norm(y, valid))
-            if self.residual and y.shape == x.shape:
-                y = y + x
-            x = self.dropout(y)
+            x = self.dropout(y + x if residual else y)
         return self.output(x.transpose(1, 2)), lengths

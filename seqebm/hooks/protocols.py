@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,8 +89,7 @@ class FeatureExtractor(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Terms:
+class Terms(NamedTuple):  # a tuple, so that torch and Fabric can look into it
     """The three numbers a loss sees, each ``(B,)`` and differentiable, and β.
 
     Attributes:
@@ -140,9 +139,7 @@ class Lattice(Protocol):
         """Free energy of every answer of a finite answer set."""
         ...
 
-    def terms(
-        self, features: Tensor, lengths: Tensor, targets: list[str], beta: float
-    ) -> Terms:
+    def terms(self, features: Tensor, lengths: Tensor, targets: list[str], beta: float) -> Terms:
         """The three numbers of every item; ``targets`` are label strings."""
         ...
 

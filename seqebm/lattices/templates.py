@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from seqebm.hooks import Options
@@ -67,6 +67,11 @@ class Templates(AnswerSet):
         )
         trainable: bool = True
         dropout: float = Field(0.0, ge=0, lt=1, description="drops templates while training")
+
+        @field_validator("pattern")
+        @classmethod
+        def _known(cls, name: str) -> str:
+            return get_pattern(name).name
 
     def __init__(
         self, options: Templates.Options, input_dim: int, vocabulary: tuple[str, ...]

@@ -89,7 +89,7 @@ class Hinge(Functional):
 
 
 class Log(Functional):
-    """``log(1 + exp(s (C - I))) / s``: a soft hinge with an infinite margin. Section 2.2.3."""
+    """``log(1 + exp(s (C - I))) / s``: a soft hinge with an infinite margin. Tutorial, 2.2.3."""
 
     Options = _Scale
     margin = None

@@ -127,6 +127,8 @@ def override(values: dict[str, Any], settings: Iterable[str]) -> dict[str, Any]:
         *parents, key = path.split(".")
         node: Any = values
         for parent in parents:
+            if isinstance(node.get(parent), str):  # `loss: nll` is short for {name: nll}
+                node[parent] = {"name": node[parent]}
             node = node.setdefault(parent, {})
             if not isinstance(node, dict):
                 raise ConfigError(f"--set {setting!r}: {parent!r} has no keys below it")

@@ -1,0 +1,155 @@
+"""Every loss against its formula, its limits, and the conditions of LeCun & Huang (2005)."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from seqebm.hooks import Terms, get_host
+from seqebm.lattices.answers import AnswerSet
+
+NAMES = get_host().registry.names("losses")
+GOOD = {"hinge", "log", "mce", "square_square", "square_exponential", "nll", "mee"}
+
+
+def make(name: str, **options):
+    return get_host().registry.make("losses", {"name": name, **options}, "loss")
+
+
+class Fixed(AnswerSet):
+    """An answer set whose energies are given."""
+
+    def __init__(self, energies: torch.Tensor) -> None:
+        super().__init__(tuple("abcdefgh"[: energies.shape[1]]))
+        self.fixed = energies
+
+    def energies(self, features, lengths, beta):
+        return self.fixed
+
+
+def terms_of(energies: torch.Tensor, beta: float) -> Terms:
+    """Energies ``(B, W)``, the right answer first."""
+    return Fixed(energies).terms(None, None, ["a"] * len(energies), beta)
+
+
+def two(correct: float, offending: float, beta: float = 1.0) -> Terms:
+    return terms_of(torch.tensor([[correct, offending]], dtype=torch.float64), beta)
+
+
+def test_all_ten_are_registered():
+    assert NAMES == sorted(
+        ["energy", "perceptron", "hinge", "log", "lvq2", "mce", "square_square",
+         "square_exponential", "nll", "mee"]
+    )  # fmt: skip
+
+
+C, I, B = 0.7, 0.4, 2.0
+FORMULAS = [
+    ("energy", {}, C),
+    ("perceptron", {}, C - min(C, I)),
+    ("hinge", {"margin": 0.5}, max(0, 0.5 + C - I)),
+    ("log", {}, math.log(1 + math.exp(C - I))),
+    ("log", {"scale": 3.0}, math.log(1 + math.exp(3 * (C - I))) / 3),
+    ("lvq2", {"delta": 2.0}, min(1, max(0, (C - I) / (2.0 * I)))),
+    ("lvq2", {"delta": 0.1}, 1.0),
+    ("mce", {"scale": 4.0}, 1 / (1 + math.exp(-4 * (C - I)))),
+    ("square_square", {"margin": 0.9}, C**2 + max(0, 0.9 - I) ** 2),
+    ("square_exponential", {"gamma": 0.3}, C**2 + 0.3 * math.exp(-I)),
+    ("nll", {}, C + math.log(math.exp(-B * C) + math.exp(-B * I)) / B),
+    ("mee", {}, 1 - math.exp(-B * C) / (math.exp(-B * C) + math.exp(-B * I))),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "value"), FORMULAS)
+def test_formula(name, options, value):
+    assert make(name, **options)(two(C, I, B)).item() == pytest.approx(value, abs=1e-12)
+
+
+energies = st.lists(st.floats(0.05, 5), min_size=2, max_size=6)
+
+
+@given(energies, st.floats(0.1, 20))
+def test_finite_with_finite_gradients(values, beta):
+    for name in NAMES:
+        leaf = torch.tensor([values], dtype=torch.float64, requires_grad=True)
+        loss = make(name)(terms_of(leaf, beta))
+        loss.sum().backward()
+        assert torch.isfinite(loss).all(), name
+        assert leaf.grad is not None and torch.isfinite(leaf.grad).all(), name
+
+
+@given(energies, st.floats(0.1, 20))
+def test_never_pulls_the_right_answer_up_nor_pushes_a_rival_down(values, beta):
+    for name in NAMES:
+        leaf = torch.tensor([values], dtype=torch.float64, requires_grad=True)
+        make(name)(terms_of(leaf, beta)).sum().backward()
+        gradient = leaf.grad[0]
+        assert gradient[0] >= -1e-12, name
+        assert (gradient[1:] <= 1e-12).all(), name
+
+
+@pytest.mark.parametrize("name", sorted(GOOD))
+def test_good_losses_prefer_a_gap(name):
+    """LeCun & Huang (2005), condition 1: some point with C + m < I beats every point without."""
+    loss = make(name)
+    grid = torch.linspace(0.0, 1.5, 31, dtype=torch.float64)
+    margin = 0.5
+    wide = [loss(two(float(c), float(i))).item() for c in grid for i in grid if c + margin < i]
+    narrow = [loss(two(float(c), float(i))).item() for c in grid for i in grid if c + margin >= i]
+    assert min(wide) < min(narrow)
+
+
+@pytest.mark.parametrize("name", ["energy", "perceptron", "lvq2"])
+def test_a_flat_surface_satisfies_the_others(name):
+    """With all energies equal (and low) these losses are at their minimum: they may collapse."""
+    assert make(name)(two(1e-9, 1e-9)).item() == pytest.approx(0, abs=1e-8)
+
+
+@given(energies)
+def test_nll_at_infinite_beta_is_the_perceptron(values):
+    e = torch.tensor([values], dtype=torch.float64)
+    nll, perceptron = make("nll")(terms_of(e, math.inf)), make("perceptron")(terms_of(e, 1.0))
+    assert torch.equal(nll, perceptron)
+
+
+@given(st.floats(-5, 5), st.floats(-5, 5))
+def test_nll_of_two_answers_is_the_log_loss(c, i):
+    assert make("nll")(two(c, i)).item() == pytest.approx(make("log")(two(c, i)).item(), abs=1e-9)
+
+
+@given(energies, st.floats(0.1, 20))
+def test_nll_gradient_is_one_minus_the_posterior(values, beta):
+    leaf = torch.tensor([values], dtype=torch.float64, requires_grad=True)
+    terms = terms_of(leaf, beta)
+    make("nll")(terms).sum().backward()
+    posterior = torch.softmax(-beta * leaf.detach(), 1)
+    expected = torch.eye(len(values), dtype=torch.float64)[0] - posterior[0]
+    torch.testing.assert_close(leaf.grad[0], expected, atol=1e-9, rtol=0)
+
+
+def test_mee_at_infinite_beta_counts_errors():
+    values = torch.tensor([[1.0, 2.0], [2.0, 1.0]], dtype=torch.float64)
+    assert make("mee")(terms_of(values, math.inf)).tolist() == [0, 1]
+
+
+@settings(max_examples=20)
+@given(st.sampled_from(NAMES))
+def test_one_answer_only_is_no_error(name):
+    leaf = torch.tensor([[0.5]], dtype=torch.float64, requires_grad=True)
+    loss = make(name)(terms_of(leaf, 1.0))
+    loss.sum().backward()
+    assert torch.isfinite(loss).all() and torch.isfinite(leaf.grad).all()
+
+
+def test_lvq2_says_that_it_needs_positive_energies():
+    with pytest.raises(ValueError, match=r"lvq2 needs energies > 0.*-0\.5"):
+        make("lvq2")(two(0.2, -0.5))
+
+
+def test_docstrings_give_formula_and_source():
+    for name in NAMES:
+        text = get_host().registry.get("losses", name).load().__doc__
+        assert "``" in text and any(year in text for year in ("Tutorial", "(19", "(20")), name
