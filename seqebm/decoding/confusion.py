@@ -86,7 +86,7 @@ def plot_confusions(
     axes.set_xticks(range(len(columns)), columns, rotation=0 if upright else 90)
     axes.set_yticks(range(len(rows)), rows)
     axes.set_xlabel("recognised")
-    axes.set_ylabel("said")
+    axes.set_ylabel("reference")
     if title:
         axes.set_title(title)
     axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
