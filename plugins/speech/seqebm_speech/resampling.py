@@ -57,7 +57,8 @@ def resample(samples: np.ndarray, old: int, new: int) -> np.ndarray:
     windows = np.lib.stride_tricks.sliding_window_view(padded, table.shape[1])[::old]
     out = np.empty((len(windows), new), dtype=np.float32)
     for at in range(0, len(windows), _BLOCK):
-        out[at : at + _BLOCK] = windows[at : at + _BLOCK] @ table.T
+        # Not "@": waking BLAS threads costs more than such small products, up to 50 times more.
+        np.einsum("wk,jk->wj", windows[at : at + _BLOCK], table, out=out[at : at + _BLOCK])
     return out.reshape(-1)[:count]
 
 

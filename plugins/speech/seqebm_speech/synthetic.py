@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import soundfile
 
 from seqebm.data import Utterance, write_data_dir
+from seqebm.errors import DataError
 from seqebm_speech.corpora import WORDS
 from seqebm_speech.options import SyntheticDigitsOptions
 from seqebm_speech.resampling import resample
@@ -66,6 +68,7 @@ def synthetic_digits(options: SyntheticDigitsOptions) -> Callable[[Path], list[P
 
     Raises:
         PluginError: espeakng-loader is missing or does not work.
+        DataError: a file cannot be written.
     """
 
     def prepare(destination: Path) -> list[Path]:
@@ -82,13 +85,17 @@ def synthetic_digits(options: SyntheticDigitsOptions) -> Callable[[Path], list[P
         wavs = destination / "wav"
         wavs.mkdir(parents=True, exist_ok=True)
         written: dict[str, list[Utterance]] = {"train": [], "test": []}
-        for (speaker, digit, repetition), samples in zip(plan, spoken, strict=True):
-            name = f"{speaker.name}-{digit}-{repetition}"
-            path = wavs / f"{name}.wav"
-            signal = recorded(samples.astype(np.float32) / 32768, rate, options, rng)
-            soundfile.write(path, signal, options.rate, subtype="PCM_16")
-            part = "train" if speaker in train else "test"
-            written[part].append(Utterance(name, path, WORDS[digit], speaker.name))
+        with ThreadPoolExecutor(8) as pool:  # many small files: the disk is what takes time
+            jobs = []
+            for (speaker, digit, repetition), samples in zip(plan, spoken, strict=True):
+                name = f"{speaker.name}-{digit}-{repetition}"
+                path = wavs / f"{name}.wav"
+                signal = recorded(samples.astype(np.float32) / 32768, rate, options, rng)
+                jobs.append(pool.submit(_write, path, signal, options.rate))
+                part = "train" if speaker in train else "test"
+                written[part].append(Utterance(name, path, WORDS[digit], speaker.name))
+            for job in jobs:
+                job.result()
         _describe(destination, train, test, len(plan), options)
         for part, utterances in written.items():
             write_data_dir(destination / part, utterances)
@@ -96,6 +103,13 @@ def synthetic_digits(options: SyntheticDigitsOptions) -> Callable[[Path], list[P
         return [destination / "train", destination / "test"]
 
     return prepare
+
+
+def _write(path: Path, signal: np.ndarray, rate: int) -> None:
+    try:
+        soundfile.write(path, signal, rate, subtype="PCM_16")
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise DataError(f"{path}: cannot be written ({error}); is the disk full?") from error
 
 
 def draw_speakers(
