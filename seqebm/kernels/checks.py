@@ -55,7 +55,8 @@ def check_size(T: int, L: int) -> None:
 def check_floats(name: str, tensor: Tensor, dimensions: int) -> None:
     """ValueError unless the tensor is float32 or float64 and has that many dimensions."""
     if tensor.dim() != dimensions:
-        raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected {dimensions} dimensions")
+        shape = tuple(tensor.shape)
+        raise ValueError(f"{name} has shape {shape}, expected {dimensions} dimensions")
     if tensor.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"{name} has dtype {tensor.dtype}; the kernels take float32 or float64")
     if tensor.device.type != "cpu":

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from seqebm.kernels.cpu_features import BLOCK, features_worker, features_workers, pack_templates
-from seqebm.kernels.cpu_paths import paths_worker, paths_workers
+from seqebm.kernels.cpu_features import BLOCK, features_worker, pack_templates
+from seqebm.kernels.cpu_paths import paths_worker
 from seqebm.kernels.cpu_rows import LANES, WIDTH
-from seqebm.kernels.cpu_tables import tables_worker, tables_workers
+from seqebm.kernels.cpu_tables import tables_worker
 from seqebm.kernels.threads import launch
 
 Floats = NDArray[np.floating]
@@ -89,10 +89,9 @@ def free_energies(
         order[: N * M] = np.lexsort((-ls, -ts))
     order = order.reshape(-1)
     launch(
-        tables_worker, tables_workers, order.size // LANES, _flat(local), offsets, t_stride, l_stride, T, L,
-        order, ts, ls, *rules.arrays(local.dtype), _kernel_beta(beta, local.dtype), rules.band,
-        rules.slope, energies.reshape(-1), bad, gradient is not None,
-        _flat(local if gradient is None else gradient), WIDTH,
+        tables_worker, order.size // LANES, _flat(local), offsets, t_stride, l_stride, T, L,
+        order, ts, ls, *rules.arrays(local.dtype), _kernel_beta(beta, local.dtype), rules.band, rules.slope, energies.reshape(-1), bad,
+        gradient is not None, _flat(local if gradient is None else gradient), WIDTH,
     )  # fmt: skip
     return energies, bad.reshape(N, M) > 0
 
@@ -115,11 +114,12 @@ def free_energies_of_features(
     longest = y_lengths[order][::LANES]
     starts = np.concatenate(([0], np.cumsum(longest * D * LANES))).astype(np.int64)
     packed = np.empty(starts[-1], y.dtype)
-    pack_templates(y.reshape(-1), np.arange(M) * (L * D), D, order, y_lengths, starts, packed, WIDTH)
+    offsets = np.arange(M) * (L * D)
+    pack_templates(y.reshape(-1), offsets, D, order, y_lengths, starts, packed, WIDTH)
     # The last block of an input reads past its end: harmless between inputs, not after the last.
     spare = np.zeros((BLOCK - 1) * D, x.dtype)
     launch(
-        features_worker, features_workers, B * longest.size,
+        features_worker, B * longest.size,
         np.concatenate((x.reshape(-1), spare)), np.arange(B) * (T * D), x_lengths, D, packed,
         starts, order, y_lengths, *rules.arrays(x.dtype), _kernel_beta(beta, x.dtype), rules.band,
         rules.slope, energies, WIDTH,
@@ -137,8 +137,8 @@ def best_paths(
     paths = np.empty((P, T + L - 1, 2), np.int64)
     counts = np.empty(P, np.int64)
     launch(
-        paths_worker, paths_workers, P, _flat(local), np.arange(P) * p_stride, t_stride, l_stride,
+        paths_worker, P, _flat(local), np.arange(P) * p_stride, t_stride, l_stride,
         t_lengths, l_lengths, *rules.arrays(np.dtype(np.float64)), rules.band, rules.slope,
-        energies, paths, counts,
+        energies, paths, counts, WIDTH,
     )  # fmt: skip
     return energies, [p[p.shape[0] - n :].copy() for p, n in zip(paths, counts, strict=True)]

@@ -11,9 +11,18 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from seqebm.kernels.cpu_rows import JIT, advance_row, fill, next_row, row_span, start_tables, take
+from seqebm.kernels.cpu_rows import (
+    ENTRY,
+    JIT,
+    advance_row,
+    fill,
+    next_row,
+    row_span,
+    start_tables,
+    take,
+)
 from seqebm.kernels.lanes import load, splat, store, zero_like
 
 #: Input frames whose local energies are computed together: each number of a template is then
@@ -21,7 +30,7 @@ from seqebm.kernels.lanes import load, splat, store, zero_like
 BLOCK = 4
 
 
-@njit(**JIT)
+@njit(**ENTRY)
 def pack_templates(y, offsets, stride, order, lengths, starts, packed, width):
     """Lay templates out in groups of W: (group, frame, feature, lane), padding 0.
 
@@ -64,7 +73,7 @@ def _local_block(x, at, features, packed, begin, columns, local, width):
         store(local, 3 * size + j * lanes, sum3)
 
 
-@njit(**JIT)
+@njit(**ENTRY)
 def features_worker(
     counter, x, x_starts, x_lengths, features, packed, starts, order, l_lengths,
     di, dj, weight, penalty, beta, band, slope, energies, width,
@@ -132,16 +141,3 @@ def features_worker(
         for lane in range(size):
             end = rows[row + (ls[lane] - 1) * lanes + lane]
             energies[b, order[group * lanes + lane]] = base[lane] + end
-
-
-@njit(parallel=True, **JIT)
-def features_workers(
-    count, counter, x, x_starts, x_lengths, features, packed, starts, order, l_lengths,
-    di, dj, weight, penalty, beta, band, slope, energies, width,
-):  # fmt: skip
-    """:func:`features_worker` in ``count`` threads."""
-    for _ in prange(count):
-        features_worker(
-            counter, x, x_starts, x_lengths, features, packed, starts, order, l_lengths,
-            di, dj, weight, penalty, beta, band, slope, energies, width,
-        )  # fmt: skip

@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from seqebm.kernels import cells
-from seqebm.kernels.cpu_rows import JIT, row_limits, take
+from seqebm.kernels.cpu_rows import ENTRY, row_limits, take
 from seqebm.kernels.lanes import candidate
 
 
-@njit(**JIT)
+@njit(**ENTRY)
 def paths_worker(
     counter, flat, offsets, t_stride, l_stride, t_lengths, l_lengths, di, dj, weight, penalty,
-    band, slope, energies, paths, counts,
+    band, slope, energies, paths, counts, width,
 ):  # fmt: skip
-    """Take pairs until none is left.
+    """Take pairs until none is left. ``width`` serves as the fingerprint of the sources only.
 
     Args:
         counter: (1,) int64, the next pair.
@@ -67,16 +67,3 @@ def paths_worker(
             i -= di[k]
             j -= dj[k]
         counts[p] = paths.shape[1] - place
-
-
-@njit(parallel=True, **JIT)
-def paths_workers(
-    count, counter, flat, offsets, t_stride, l_stride, t_lengths, l_lengths, di, dj, weight,
-    penalty, band, slope, energies, paths, counts,
-):  # fmt: skip
-    """:func:`paths_worker` in ``count`` threads."""
-    for _ in prange(count):
-        paths_worker(
-            counter, flat, offsets, t_stride, l_stride, t_lengths, l_lengths, di, dj, weight,
-            penalty, band, slope, energies, paths, counts,
-        )  # fmt: skip

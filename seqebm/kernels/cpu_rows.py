@@ -13,15 +13,17 @@ is exact enough at any length of input, in float32 too; the bases add up in floa
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
 from numba.extending import intrinsic
 
 from seqebm.kernels import cells, patterns
 from seqebm.kernels.lanes import (
+    Width,
     candidate,
     gibbs,
-    infinity_like,
     load,
     one_like,
     soft_minimum,
@@ -32,10 +34,12 @@ from seqebm.kernels.lanes import (
 )
 
 LANES = 16
-WIDTH = (0,) * LANES  # its length is the number of lanes
+WIDTH = Width(LANES)
 
-#: Options of every kernel. No fast-math: infinities are ordinary values here.
-JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
+#: Options of every function. No fast-math: infinities are ordinary values here. Only what Python
+#: calls is cached on disk (ENTRY), and its signature has a Width: see there.
+JIT: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+ENTRY: dict[str, Any] = {**JIT, "cache": True}
 
 row_limits = njit(**JIT)(patterns.row_limits)
 
@@ -43,8 +47,6 @@ row_limits = njit(**JIT)(patterns.row_limits)
 @intrinsic
 def take(typingctx, counter):
     """Add 1 to ``counter[0]`` atomically and return what it was."""
-    from numba import types
-    from llvmlite import ir
 
     def codegen(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data

@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from seqebm.kernels.cpu_rows import (
+    ENTRY,
     JIT,
     advance_row,
     fill,
@@ -128,7 +129,7 @@ def _posteriors(
         fill(visits, (i % ring) * length, (i % ring + 1) * length, 0.0)
 
 
-@njit(**JIT)
+@njit(**ENTRY)
 def tables_worker(
     counter, flat, offsets, t_stride, l_stride, t_full, l_full, order, t_lengths, l_lengths,
     di, dj, weight, penalty, beta, band, slope, energies, bad, keep, gradient, width,
@@ -228,17 +229,3 @@ def tables_worker(
                 finite, gradient, group_offsets, t_stride, l_stride, together, size, t_full,
                 l_full, local, width,
             )  # fmt: skip
-
-
-@njit(parallel=True, **JIT)
-def tables_workers(
-    count, counter, flat, offsets, t_stride, l_stride, t_full, l_full, order, t_lengths,
-    l_lengths, di, dj, weight, penalty, beta, band, slope, energies, bad, keep, gradient, width,
-):  # fmt: skip
-    """:func:`tables_worker` in ``count`` threads."""
-    for _ in prange(count):
-        tables_worker(
-            counter, flat, offsets, t_stride, l_stride, t_full, l_full, order, t_lengths,
-            l_lengths, di, dj, weight, penalty, beta, band, slope, energies, bad, keep, gradient,
-            width,
-        )  # fmt: skip

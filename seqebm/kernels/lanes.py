@@ -6,13 +6,18 @@ computed by vector instructions on any processor, whatever the vectoriser thinks
 ``+ - *`` and the functions below are all there is; :mod:`seqebm.kernels.cells` compiles for
 lanes unchanged.
 
-The width W travels as the *length of a tuple* (``WIDTH = (0,) * 16``): Numba specialises on a
-tuple's length, so one source compiles to any width. Arrays hold lanes contiguously.
+The width W travels as the *type* of an argument, :class:`Width`, so that one source compiles to any
+width. The type also names a fingerprint of this package's sources: Numba's disk cache looks only
+at the file of the function that it caches, and would otherwise run a stale kernel after a change
+to a function that the kernel calls in another file. Arrays hold lanes contiguously.
 """
 
 from __future__ import annotations
 
+import hashlib
 import operator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +25,14 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.datamodel import models, register_default
-from numba.extending import intrinsic, overload, register_jitable
+from numba.extending import (
+    NativeValue,
+    intrinsic,
+    overload,
+    register_jitable,
+    typeof_impl,
+    unbox,
+)
 
 from seqebm.kernels import cells
 
@@ -42,6 +54,54 @@ class _LanesModel(models.PrimitiveModel):
         super().__init__(dmm, fe_type, ir.VectorType(element, fe_type.width))
 
 
+@cache
+def fingerprint() -> str:
+    """A short name for the exact sources of this package."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+class Width:
+    """Number of lanes, as an argument of a kernel; ``len`` of it is a compile-time constant."""
+
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+
+    def __len__(self) -> int:
+        return self.lanes
+
+
+class WidthType(types.Dummy):
+    """Numba type of :class:`Width`: it has no value, only its name."""
+
+    def __init__(self, width: int, sources: str) -> None:
+        self.width = width
+        super().__init__(name=f"Width({width}, {sources})")
+
+
+register_default(WidthType)(models.OpaqueModel)
+
+
+@typeof_impl.register(Width)
+def _typeof_width(value, context):
+    return WidthType(value.lanes, fingerprint())
+
+
+@unbox(WidthType)
+def _unbox_width(typ, obj, c):
+    return NativeValue(c.context.get_dummy_value())
+
+
+@overload(len)
+def _length_of_width(width):
+    if isinstance(width, WidthType):
+        lanes = width.width
+        return lambda width: lanes
+    return None
+
+
 def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
     data = context.make_array(array_type)(context, builder, array).data
     return builder.gep(data, [index])
@@ -50,7 +110,7 @@ def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any
 @intrinsic
 def load(typingctx, array, index, width):
     """Lanes at ``array[index : index + W]`` of a contiguous 1-D array; no bounds check."""
-    lanes = LanesType(array.dtype, len(width))
+    lanes = LanesType(array.dtype, width.width)
 
     def codegen(context, builder, signature, arguments):
         vector = context.get_value_type(lanes)
@@ -84,7 +144,7 @@ def _splat(builder: Any, scalar: Any, width: int) -> Any:
 @intrinsic
 def splat(typingctx, scalar, array, width):
     """The number ``scalar`` in each of W lanes, of the element type of ``array``."""
-    lanes = LanesType(array.dtype, len(width))
+    lanes = LanesType(array.dtype, width.width)
 
     def codegen(context, builder, signature, arguments):
         number = context.cast(builder, arguments[0], signature.args[0], array.dtype)

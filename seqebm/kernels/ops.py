@@ -10,8 +10,9 @@ path times the step weights. Where steps into a cell tie, the step that the patt
 wins (all built-in patterns list the diagonal first).
 
 Devices: the operators run on the CPU. A CUDA back end registers itself with
-``_free_energies.register_kernel("cuda")`` in ``kernels/cuda.py`` and needs no change above it;
-until then a tensor elsewhere is an error that says what to do.
+``torch.library.impl("seqebm::warp_free_energies", "cuda")`` in ``kernels/cuda.py`` and, but for the
+check of the device, needs no change here; until then a tensor elsewhere is an error that says what
+to do.
 """
 
 from __future__ import annotations
@@ -36,7 +37,21 @@ from seqebm.kernels.patterns import StepPattern, Window, get_pattern
 METRICS = ("sqeuclidean", "cosine")
 
 
-@torch.library.custom_op("seqebm::warp_free_energies", mutates_args=(), device_types="cpu")
+# Defined by schema and not by ``custom_op``, which does the same but imports torch's compiler at
+# the first call: more than a second, which recognition has no use for.
+_RULES = "float beta, float[] steps, float band, float slope"
+torch.library.define(
+    "seqebm::warp_free_energies",
+    f"(Tensor local, Tensor t_lengths, Tensor l_lengths, {_RULES}, bool with_posterior)"
+    " -> (Tensor, Tensor)",
+)
+torch.library.define(
+    "seqebm::warp_feature_energies",
+    f"(Tensor x, Tensor x_lengths, Tensor y, Tensor y_lengths, {_RULES}) -> Tensor",
+)
+
+
+@torch.library.impl("seqebm::warp_free_energies", "cpu")
 def _free_energies(
     local: Tensor, t_lengths: Tensor, l_lengths: Tensor, beta: float,
     steps: Sequence[float], band: float, slope: float, with_posterior: bool,
@@ -56,7 +71,7 @@ def _free_energies(
     return torch.from_numpy(energies).to(table.dtype), posterior
 
 
-@_free_energies.register_fake
+@torch.library.register_fake("seqebm::warp_free_energies")
 def _(local, t_lengths, l_lengths, beta, steps, band, slope, with_posterior):
     N, M, _, _ = local.shape
     return local.new_empty(N, M), torch.empty_like(local) if with_posterior else local.new_empty(0)
@@ -74,10 +89,12 @@ def _posterior_backward(ctx, energies_gradient, _):
     return posterior * factor[:, :, None, None], *([None] * 7)
 
 
-_free_energies.register_autograd(_posterior_backward, setup_context=_keep_posterior)
+torch.library.register_autograd(
+    "seqebm::warp_free_energies", _posterior_backward, setup_context=_keep_posterior
+)
 
 
-@torch.library.custom_op("seqebm::warp_feature_energies", mutates_args=(), device_types="cpu")
+@torch.library.impl("seqebm::warp_feature_energies", "cpu")
 def _feature_energies(
     x: Tensor, x_lengths: Tensor, y: Tensor, y_lengths: Tensor, beta: float,
     steps: Sequence[float], band: float, slope: float,
@@ -90,7 +107,7 @@ def _feature_energies(
     return torch.from_numpy(energies).to(x.dtype)
 
 
-@_feature_energies.register_fake
+@torch.library.register_fake("seqebm::warp_feature_energies")
 def _(x, x_lengths, y, y_lengths, beta, steps, band, slope):
     return x.new_empty(x.shape[0], y.shape[0])
 
@@ -107,7 +124,7 @@ def _table_energies(
     pattern: str | StepPattern, window: Window | None,
 ) -> Tensor:  # fmt: skip
     with_posterior = torch.is_grad_enabled() and local.requires_grad
-    return _free_energies(
+    return torch.ops.seqebm.warp_free_energies(
         local, t_lengths, l_lengths, beta, *_arguments(pattern, window), with_posterior
     )[0]
 
@@ -301,7 +318,7 @@ def warp_matrix(
     check_features("x", x, ts)
     check_features("y", y, ls)
     if not (torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)):
-        return _feature_energies(
+        return torch.ops.seqebm.warp_feature_energies(
             _squared_form(x, metric, 0), ts, _squared_form(y, metric, 1), ls, beta,
             *_arguments(pattern, window),
         )  # fmt: skip

@@ -137,11 +137,13 @@ def row_limits(i: int, T: int, L: int, band: float, slope: float) -> tuple[int, 
 
     Compiled by the kernels too, so plain arithmetic only.
 
-    Band (Sakoe-Chiba): ``|j - i (L - 1) / (T - 1)| <= band``.
+    Band (Sakoe-Chiba): ``|j - i (L - 1) / (T - 1)| <= band``, in template frames.
     Slope (Itakura): with ``u = i / (T - 1)`` and ``v = j / (L - 1)``, both in [0, 1], the
-    parallelogram ``u / slope <= v <= slope u`` and ``(1 - u) / slope <= 1 - v <= slope (1 - u)``:
-    the template is never read more than ``slope`` times faster or slower than on average.
-    When T = 1 the line is vertical, so every template frame is inside; when L = 1 frame 0 is.
+    parallelogram ``u / slope <= v <= slope u`` and ``(1 - u) / slope <= 1 - v <= slope (1 - u)``,
+    whose limits are rounded outwards to whole template frames, so that no input frame is left
+    without one: the template is never read more than ``slope`` times faster or slower than on
+    average. When T = 1 the line is vertical, so every template frame is inside; when L = 1
+    frame 0 is.
 
     Args:
         i: input frame, 0 <= i < T.
@@ -149,19 +151,21 @@ def row_limits(i: int, T: int, L: int, band: float, slope: float) -> tuple[int, 
         band: half-width in template frames, >= 0; inf for none.
         slope: maximum slope, >= 1; inf for none.
     """
-    lo = 0.0
-    hi = float(L - 1)
+    lo = 0
+    hi = L - 1
     if T > 1 and L > 1:
         # inf is a legal value of both, but inf * 0 is not, hence the branches.
         if band < math.inf:
             centre = i * (L - 1) / (T - 1)
-            lo = max(lo, centre - band)
-            hi = min(hi, centre + band)
+            lo = max(lo, math.ceil(max(0.0, centre - band) - WINDOW_SLACK))
+            hi = min(hi, math.floor(min(L - 1.0, centre + band) + WINDOW_SLACK))
         if slope < math.inf:
             u = i / (T - 1)
-            lo = max(lo, max(u / slope, 1.0 - slope * (1.0 - u)) * (L - 1))
-            hi = min(hi, min(u * slope, 1.0 - (1.0 - u) / slope) * (L - 1))
-    return math.ceil(lo - WINDOW_SLACK), math.floor(hi + WINDOW_SLACK)
+            lower = max(u / slope, 1.0 - slope * (1.0 - u), 0.0) * (L - 1)
+            upper = min(u * slope, 1.0 - (1.0 - u) / slope, 1.0) * (L - 1)
+            lo = max(lo, math.floor(lower + WINDOW_SLACK))
+            hi = min(hi, math.ceil(upper - WINDOW_SLACK))
+    return lo, hi
 
 
 @dataclass(frozen=True)

@@ -1,93 +1,81 @@
-"""Threads of the Numba kernels: which threading layer, how many threads, and forked processes.
+"""Threads of the Numba kernels: how work is shared, how many threads, and forked processes.
 
 Decisions, so that nobody has to find them out by a crash:
 
-- The layer is the first that loads of ``tbb`` and ``omp``, both safe when several Python threads
-  call kernels at once; else ``workqueue``, which is not, so calls then take turns by a lock. A
-  choice made by the user (``NUMBA_THREADING_LAYER``) or already in use by another library stands.
-- The number of threads is ``torch.get_num_threads()``, read at each call, at most the number that
-  Numba was started with. One knob, ``torch.set_num_threads``, thus governs matmuls and kernels.
-- With one thread, no threading layer is touched at all. A forked process (a DataLoader worker)
-  whose parent has already run parallel kernels always computes that way, because OpenMP does not
-  survive a fork.
+- The layer is ``pool``: Python threads that run a compiled kernel without the interpreter lock and
+  take work items from one shared counter. None of Numba's own layers is used. ``workqueue`` aborts
+  the process when two Python threads call kernels at once, OpenMP aborts a forked process that
+  calls one, TBB is an extra package; and ``parallel=True`` doubles the time to compile. A pool has
+  none of these faults, and a thread that is held up by other load simply takes fewer items.
+- The number of threads is ``torch.get_num_threads()``, read at each call. One knob,
+  ``torch.set_num_threads``, thus governs matmuls and kernels; a DataLoader worker, where torch sets
+  it to 1, computes in its own thread only.
+- After a fork the child starts a pool of its own, at its first call.
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
 
-import numba
+import numpy as np
 import torch
-from numba import config
-
-SAFE_LAYERS = ("tbb", "omp")
 
 _lock = threading.Lock()
-_launched_in: int | None = None  # process that first ran a parallel kernel
-
-
-def _choose_layer() -> None:
-    """Point Numba at the first thread-safe layer that loads, unless a choice is made already."""
-    if config.THREADING_LAYER != "default":
-        return
-    try:
-        numba.threading_layer()
-    except ValueError:
-        pass  # no layer is in use yet
-    else:
-        return
-    for name in SAFE_LAYERS:
-        with contextlib.suppress(ImportError, OSError):
-            importlib.import_module(f"numba.np.ufunc.{name}pool")
-            config.THREADING_LAYER = name
-            return
-    config.THREADING_LAYER = "workqueue"
-
-
-_choose_layer()
+_pool: ThreadPoolExecutor | None = None
+_pool_size = 0
 
 
 def threading_layer() -> str:
-    """Name of the Numba threading layer that the kernels use: "tbb", "omp" or "workqueue"."""
-    try:
-        return numba.threading_layer()
-    except ValueError:
-        return config.THREADING_LAYER
+    """Name of the threading layer that the kernels use: always "pool", see above."""
+    return "pool"
 
 
 def thread_count() -> int:
-    """Threads that the next kernel call will use, >= 1."""
-    if _launched_in is not None and _launched_in != os.getpid():
-        return 1
-    return max(1, min(torch.get_num_threads(), config.NUMBA_NUM_THREADS))
+    """Threads that the next kernel call may use, >= 1."""
+    return max(1, torch.get_num_threads())
 
 
-def launch(
-    worker: Callable[..., None], workers: Callable[..., None], items: int, *arguments: Any
-) -> None:
-    """Run a kernel over ``items`` independent work items.
+def _helpers(count: int) -> ThreadPoolExecutor:
+    """A pool of at least ``count`` threads."""
+    global _pool, _pool_size
+    with _lock:
+        if _pool is None or _pool_size < count:
+            # An outgrown pool ends by itself when its last task does.
+            _pool, _pool_size = ThreadPoolExecutor(count, "seqebm-kernel"), count
+        return _pool
+
+
+def _forget_pool() -> None:
+    """In a forked child: the parent's threads, and whoever held the lock, are not here."""
+    global _lock, _pool, _pool_size
+    _lock, _pool, _pool_size = threading.Lock(), None, 0
+
+
+os.register_at_fork(after_in_child=_forget_pool)
+
+
+def launch(worker: Callable[..., None], items: int, *arguments: object) -> None:
+    """Run a kernel over ``items`` independent work items, in as many threads as are useful.
 
     Args:
-        worker: compiled ``worker(next, *arguments)``; takes items from the counter ``next`` (1,)
-            int64 until none is left, so threads that were held up take fewer.
-        workers: compiled ``workers(count, next, *arguments)``: that, in ``count`` threads.
-        items: number of work items; more threads than items are not started.
+        worker: compiled ``worker(next, *arguments)``, which releases the interpreter lock and
+            takes items from the counter ``next`` ((1,) int64) until none is left.
+        items: number of work items; never more threads than items.
+        arguments: passed on.
     """
-    import numpy as np
-
-    global _launched_in
     counter = np.zeros(1, np.int64)
-    count = min(thread_count(), items)
-    if count <= 1:
+    helpers = min(thread_count(), items) - 1
+    if helpers <= 0:
         worker(counter, *arguments)
         return
-    _launched_in = _launched_in or os.getpid()
-    numba.set_num_threads(count)
-    guard = contextlib.nullcontext() if threading_layer() in SAFE_LAYERS else _lock
-    with guard:
-        workers(count, counter, *arguments)
+    pool = _helpers(helpers)
+    started = [pool.submit(worker, counter, *arguments) for _ in range(helpers)]
+    try:
+        worker(counter, *arguments)
+    finally:
+        # The arrays must outlive every thread that writes to them, whatever happened here.
+        for future in started:
+            future.result()
