@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchaudio.functional import create_dct, melscale_fbanks, preemphasis
+from torchaudio.functional import create_dct, preemphasis
 
 from seqebm.errors import ConfigError, DataError, ModelError
 from seqebm_speech.augment import Augment, mel_filters
@@ -54,9 +54,7 @@ class LogMel(nn.Module):
         self.window, self.shift = o.window, o.shift
         self.frame_shift = o.shift / o.rate
         self.fft = o.fft or _fft_size(o)
-        filters = melscale_fbanks(
-            self.fft // 2 + 1, o.f_min, o.top, o.mels, o.rate, None, o.mel_scale
-        )
+        filters = mel_filters(self.fft, o)
         if o.fft and bool((filters.sum(0) == 0).any()):
             empty = int((filters.sum(0) == 0).nonzero()[0, 0])
             raise ConfigError(
@@ -89,7 +87,7 @@ class LogMel(nn.Module):
 
     def _unnormalised(self, signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         lengths = self._check(signal, lengths)
-        signal = signal.float() * valid(lengths, signal.shape[1])
+        signal = signal.float().masked_fill(~valid(lengths, signal.shape[1]), 0.0)
         perturbing = self.training and self.augment.active
         if perturbing:
             signal, lengths = self.augment.waveform(signal, lengths)

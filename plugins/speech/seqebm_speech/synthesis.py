@@ -179,7 +179,7 @@ class _Engine:
                 text, ctypes.c_size_t(len(text) + 1), 0, 0, 0, _UTF8, None, None
             )
             samples = np.concatenate(self._chunks) if self._chunks else np.zeros(0, np.int16)
-        if status != 0 or not len(samples):
+        if status != 0 or not samples.any():
             raise DataError(f"eSpeak NG gives no sound for {request.text!r} (status {status})")
         return samples
 

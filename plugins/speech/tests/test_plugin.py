@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from seqebm_speech import plugin
+
+from seqebm.hooks import Options, PluginHost
+from seqebm.hooks.manager import PluginInfo
+
+
+@pytest.fixture
+def registry():
+    host = PluginHost(strict=True, load_installed=False)
+    host.register(plugin, PluginInfo("speech", "seqebm-speech", "0"))
+    return host.registry
+
+
+def test_every_component_can_be_made(registry):
+    names = {(c.kind, c.name) for c in registry.all()}
+    assert names == {
+        ("readers", "audio"),
+        ("frontends", "logmel"),
+        ("frontends", "mfcc"),
+        ("preparers", "fsdd"),
+        ("preparers", "synthetic_digits"),
+    }
+    for component in registry.all():
+        made = component.load()(component.parse({}, "here"))
+        assert callable(made) or made.kind == "audio"
+
+
+def test_options_are_documented(registry):
+    def check(model: type[Options]) -> None:
+        assert model.__doc__
+        for name, field in model.model_fields.items():
+            assert field.description, f"{model.__name__}.{name}"
+
+    for component in registry.all():
+        check(component.options_class())
+
+
+def test_options_do_not_import_torch():
+    code = (
+        "import sys, seqebm_speech.plugin, seqebm_speech.options, seqebm_speech.audio, "
+        "seqebm_speech.corpora, seqebm_speech.synthetic; sys.exit('torch' in sys.modules)"
+    )
+    path = [p for p in sys.path if p]
+    environment = {"PYTHONPATH": ":".join(path), "PATH": "/usr/bin:/bin"}
+    assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0
