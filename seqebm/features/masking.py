@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as nnf
 from torch import Tensor, nn
 
 
@@ -14,8 +15,15 @@ class MaskedBatchNorm(nn.BatchNorm1d):
 
     def forward(self, x: Tensor, valid: Tensor) -> Tensor:  # type: ignore[override]
         """Normalise the valid frames, zero the others."""
-        y = torch.zeros_like(x.transpose(1, 2))
-        y[valid] = super().forward(x.transpose(1, 2)[valid])
+        frames = x.transpose(1, 2)
+        y = torch.zeros_like(frames)
+        if self.training and int(valid.sum()) < 2:  # one frame has no variance
+            y[valid] = nnf.batch_norm(
+                frames[valid], self.running_mean, self.running_var, self.weight, self.bias,
+                eps=self.eps,
+            )  # fmt: skip
+        else:
+            y[valid] = super().forward(frames[valid])
         return y.transpose(1, 2)
 
 

@@ -1,0 +1,260 @@
+"""Training: it learns, it is reproducible, and nothing that happens to it loses work."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from conftest import RATE, TINY
+from seqebm.data import DataDir, Utterance, write_data_dir
+from seqebm.errors import ConfigError, DataError, InfeasibleError, ModelError
+from seqebm.hooks import get_host, hookimpl
+from seqebm.hooks.manager import PluginInfo
+from seqebm.models import Recognizer
+from seqebm.models.config import override, parse_config
+from seqebm.training import train
+from seqebm.training.checkpoints import Checkpoint, newest
+
+
+def config(*settings: str):
+    import copy
+
+    return parse_config(override(copy.deepcopy(TINY), settings))
+
+
+def weights(path) -> dict[str, torch.Tensor]:
+    return dict(Recognizer.load(path).state_dict())
+
+
+def assert_equal(a: dict, b: dict) -> None:
+    assert a.keys() == b.keys()
+    for name in a:
+        assert torch.equal(a[name], b[name]), name
+
+
+def test_learns_and_logs(tones, tmp_path):
+    exp = tmp_path / "exp"
+    model = train(config("training.epochs=12"), tones / "train", exp, tones / "test")
+    rows = list(csv.DictReader((exp / "metrics.csv").open()))
+    assert [int(r["epoch"]) for r in rows] == list(range(1, 13))
+    assert float(rows[-1]["valid_accuracy"]) >= 8 / 9
+    assert float(rows[-1]["train_gap"]) > float(rows[0]["train_gap"])
+    for column in ("train_violations", "train_collapsed", "train_infeasible", "learning_rate"):
+        assert column in rows[0]
+    assert sorted(p.name for p in (exp / "checkpoints").iterdir()) == [
+        "epoch-0011.safetensors", "epoch-0012.safetensors",
+    ]  # fmt: skip
+    assert_equal(weights(exp), dict(model.state_dict()))
+
+
+@pytest.mark.parametrize("settings", [[], ["training.average=0.9"], ["training.optimizer=sgd"]])
+def test_resuming_equals_not_stopping(tones, tmp_path, settings):
+    settings = [
+        *settings, "training.keep_checkpoints=9", "features.dropout=0.2",
+        "frontend.augment.enabled=true",
+    ]  # fmt: skip
+    train(config(*settings), tones / "train", tmp_path / "whole")
+    part = tmp_path / "part"
+    shutil.copytree(tmp_path / "whole", part)
+    for name in ("model.safetensors", "metrics.csv"):
+        (part / name).unlink()
+    for late in ("0002", "0003"):
+        (part / "checkpoints" / f"epoch-{late}.safetensors").unlink()
+    train(config(*settings), tones / "train", part)
+    assert_equal(weights(part), weights(tmp_path / "whole"))
+    assert len((part / "metrics.csv").read_text().splitlines()) == 4
+
+
+def test_seeds_matter_and_decide(tones, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        train(config(f"training.seed={seed}"), tones / "train", tmp_path / name)
+    a, b, c = (weights(tmp_path / n) for n in "abc")
+    assert_equal(a, b)
+    assert any(not torch.equal(a[k], c[k]) for k in a)
+
+
+def test_kill_9_loses_at_most_an_epoch(tones, tmp_path):
+    exp = tmp_path / "exp"
+    (tmp_path / "c.yaml").write_text(config("training.epochs=200").to_yaml())
+    command = [sys.executable, "-m", "seqebm", "train", str(tmp_path / "c.yaml")]
+    command += ["--data", str(tones / "train"), "--exp", str(exp)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while len(list((exp / "checkpoints").glob("epoch-*.safetensors"))) < 2:
+        assert process.poll() is None and time.monotonic() < deadline, "it should be training"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    reached = newest(exp / "checkpoints")
+    assert reached is not None and 2 <= reached.epoch < 200
+    seen: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        train(config("training.epochs=200"), tones / "train", exp, progress=lambda p: _stop(p, seen))
+    assert seen == [reached.epoch + 1], "the rerun went on with the next epoch"
+
+
+def _stop(progress, seen) -> None:
+    if progress.metrics is not None:
+        seen.append(progress.epoch)
+        raise KeyboardInterrupt
+
+
+def test_truncated_checkpoint_falls_back(tones, tmp_path, caplog):
+    exp = tmp_path / "exp"
+    train(config(), tones / "train", exp)
+    path = exp / "checkpoints" / "epoch-0003.safetensors"
+    path.write_bytes(path.read_bytes()[:500])
+    found = newest(exp / "checkpoints")
+    assert found is not None and found.epoch == 2
+    assert "epoch-0003.safetensors: truncated or damaged" in caplog.text
+
+
+def test_full_disk_keeps_the_last_checkpoint(tones, tmp_path, monkeypatch):
+    exp = tmp_path / "exp"
+    real, calls = os.fsync, []
+
+    def fill(descriptor):
+        calls.append(descriptor)
+        if len(list((exp / "checkpoints").glob("epoch-*.safetensors"))) >= 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fill)
+    with pytest.raises(ModelError, match=r"disk is full.*rerun to continue"):
+        train(config(), tones / "train", exp)
+    monkeypatch.undo()
+    assert Checkpoint.load(exp / "checkpoints" / "epoch-0001.safetensors").epoch == 1
+    assert not list(exp.rglob("*.part"))
+    train(config(), tones / "train", exp)
+    assert (exp / "model.safetensors").exists()
+
+
+def test_another_config_is_refused(tones, tmp_path):
+    train(config(), tones / "train", tmp_path / "exp")
+    with pytest.raises(ConfigError, match=r"differs in lattice.count"):
+        train(config("lattice.count=3"), tones / "train", tmp_path / "exp")
+    train(config("training.keep_checkpoints=5"), tones / "train", tmp_path / "exp")
+
+
+def test_another_vocabulary_is_refused(tones, tmp_path):
+    train(config(), tones / "train", tmp_path / "exp")
+    fewer = DataDir.load(tones / "train").where(lambda u: u.text != "up")
+    with pytest.raises(ConfigError, match="vocabulary down, flat, up"):
+        train(config(), fewer, tmp_path / "exp")
+
+
+def test_unknown_word_in_the_validation_set(tones, tmp_path):
+    known = DataDir.load(tones / "train").where(lambda u: u.text != "up")
+    with pytest.raises(DataError, match=r"'up' is not in the model's vocabulary \(down, flat\)"):
+        train(config(), known, tmp_path / "exp", tones / "test")
+
+
+@pytest.fixture
+def with_bad(tones, tmp_path):
+    """The training set with a NaN file, an empty file and one of 20 ms."""
+    good = list(DataDir.load(tones / "train"))
+    nan = np.full(3000, np.nan, np.float32)
+    soundfile.write(tmp_path / "nan.wav", nan, RATE, subtype="FLOAT")
+    (tmp_path / "empty.wav").write_bytes(b"")
+    soundfile.write(tmp_path / "short.wav", np.ones(160, np.float32) * 0.1, RATE)
+    bad = [Utterance(f"z-{n}", tmp_path / f"{n}.wav", "up", "z") for n in ("nan", "empty")]
+    write_data_dir(tmp_path / "bad", [*good, *bad])
+    write_data_dir(tmp_path / "short", [*good, Utterance("z-s", tmp_path / "short.wav", "up", "z")])
+    return tmp_path
+
+
+def test_bad_utterances_are_listed_before_the_first_epoch(with_bad):
+    with pytest.raises(DataError, match=r"(?s)2 of 26 .*z-empty.*z-nan"):
+        train(config(), with_bad / "bad", with_bad / "exp")
+    assert not (with_bad / "exp" / "checkpoints").exists()
+    train(config("training.bad_utterances=skip"), with_bad / "bad", with_bad / "exp2")
+
+
+def test_infeasible_utterances_are_named(with_bad, caplog):
+    settings = ["lattice.length=8"]
+    with pytest.raises(InfeasibleError, match=r"1 of 25 .*(?s:.)*z-s: 1 feature frames, but 'up' needs"):
+        train(config(*settings), with_bad / "short", with_bad / "exp")
+    settings.append("training.bad_utterances=skip")
+    train(config(*settings), with_bad / "short", with_bad / "exp2")
+    rows = list(csv.DictReader((with_bad / "exp2" / "metrics.csv").open()))
+    assert rows[0]["train_infeasible"] == "1" and "z-s" in caplog.text
+
+
+def test_early_stopping_keeps_the_best(tones, tmp_path):
+    exp = tmp_path / "exp"
+    # A huge learning rate: the validation loss soon stops getting better.
+    settings = ["training.epochs=60", "training.patience=2", "training.learning_rate=0.5"]
+    train(config(*settings), tones / "train", exp, tones / "test")
+    rows = list(csv.DictReader((exp / "metrics.csv").open()))
+    losses = [float(r["valid_loss"]) for r in rows]
+    assert len(rows) < 60 and len(rows) == int(np.argmin(losses)) + 1 + 2
+    assert_equal(weights(exp), weights(exp / "best"))
+
+
+def test_no_epochs_keeps_the_initialisation(tones, tmp_path):
+    model = train(config("training.epochs=0"), tones / "train", tmp_path / "exp")
+    assert torch.isfinite(model.lattice.references).all()
+    assert_equal(weights(tmp_path / "exp"), dict(model.state_dict()))
+
+
+@pytest.mark.parametrize("loss", get_host().registry.names("losses"))
+def test_every_loss_trains(tones, tmp_path, loss):
+    model = train(config(f"loss.name={loss}"), tones / "train", tmp_path / "exp", tones / "test")
+    assert all(torch.isfinite(p).all() for p in model.parameters())
+
+
+def test_collapse_shows_in_the_log(tones, tmp_path):
+    """The energy loss with free templates and features collapses; the metrics must say so."""
+    settings = ["loss.name=energy", "training.epochs=60", "training.learning_rate=0.03"]
+    train(config(*settings, "lattice.metric=sqeuclidean"), tones / "train", tmp_path / "exp")
+    rows = list(csv.DictReader((tmp_path / "exp" / "metrics.csv").open()))
+    assert float(rows[-1]["train_gap"]) < 0.2 * float(rows[0]["train_gap"])
+
+
+def test_events_reach_plugins(tones, tmp_path):
+    seen: list[str] = []
+
+    class Listener:
+        @hookimpl
+        def seqebm_train_start(self, exp, config, model):
+            seen.append("start")
+
+        @hookimpl
+        def seqebm_batch_end(self, epoch, step, loss):
+            seen.append("batch")
+
+        @hookimpl
+        def seqebm_epoch_end(self, epoch, metrics, model):
+            metrics["mine"] = epoch * 10
+            seen.append("epoch")
+
+        @hookimpl
+        def seqebm_checkpoint_saved(self, path, epoch):
+            assert path.exists()
+            seen.append("checkpoint")
+
+        @hookimpl
+        def seqebm_train_end(self, exp, model):
+            seen.append("end")
+
+    listener = Listener()
+    get_host().register(listener, PluginInfo("listener", "test", "0"))
+    try:
+        train(config("training.batch_size=100"), tones / "train", tmp_path / "exp")
+    finally:
+        get_host().manager.unregister(listener)
+    per_epoch = seen[1:-1]
+    assert seen[0] == "start" and seen[-1] == "end"
+    assert per_epoch.count("epoch") == per_epoch.count("checkpoint") == 3
+    rows = list(csv.DictReader((tmp_path / "exp" / "metrics.csv").open()))
+    assert [r["mine"] for r in rows] == ["10", "20", "30"]
