@@ -90,7 +90,13 @@ def _recognise_batch(
     model: Recognizer, examples: list[Example]
 ) -> list[Recognition | SeqebmError]:
     batch = collate(examples)
-    answers = model.answers(batch.signal, batch.lengths)
+    try:
+        answers = model.answers(batch.signal, batch.lengths)
+    except ValueError as error:  # the kernels refuse NaN
+        return [
+            SeqebmError(f"{name}: the model cannot be used, its training went wrong: {error}")
+            for name in batch.ids
+        ]
     return [
         _answer(model, name, energies)
         for name, energies in zip(batch.ids, answers.energies.double().cpu(), strict=True)
@@ -99,7 +105,7 @@ def _recognise_batch(
 
 def _answer(model: Recognizer, name: str, energies: Tensor) -> Recognition | SeqebmError:
     if torch.isnan(energies).any():
-        return SeqebmError(f"{name}: the model's energies are NaN; its training went wrong")
+        return SeqebmError(f"{name}: its energies are NaN; the model's training went wrong")
     order = [i for i in energies.argsort(stable=True).tolist() if torch.isfinite(energies[i])]
     if not order:
         need = min(model.lattice.minimum_frames(word) for word in model.vocabulary)

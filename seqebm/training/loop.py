@@ -227,7 +227,10 @@ class _Run:
                 optimizer, optimisation.rate_factor(self.step, steps, self.training)
             )
             batch = batch.to(self.device)
-            losses, terms = model(batch.signal, batch.lengths, batch.targets)
+            try:
+                losses, terms = model(batch.signal, batch.lengths, batch.targets)
+            except ValueError as error:  # a kernel met NaN, or a loss energies it cannot take
+                raise DataError(self._diverged(f"{error} (in a batch with {batch.ids[0]})")) from error
             self._check_finite(losses, terms, batch)
             meter.add(losses, terms)
             feasible = torch.isfinite(terms.correct)
@@ -258,11 +261,17 @@ class _Run:
         if bad.any():
             i = int(bad.nonzero()[0])
             raise DataError(
-                f"epoch {self.epoch + 1}: the loss of utterance {batch.ids[i]} is "
-                f"{float(losses[i])} (C = {float(terms.correct[i]):.4g}, "
-                f"I = {float(terms.offending[i]):.4g}): lower training.learning_rate, or look at "
-                "the utterance. The last checkpoint is untouched."
+                self._diverged(
+                    f"the loss of utterance {batch.ids[i]} is {float(losses[i])} "
+                    f"(C = {float(terms.correct[i]):.4g}, I = {float(terms.offending[i]):.4g})"
+                )
             )
+
+    def _diverged(self, what: str) -> str:
+        return (
+            f"epoch {self.epoch + 1}: {what}. If training has diverged, lower "
+            "training.learning_rate. The last checkpoint is untouched."
+        )
 
     @property
     def _evaluated(self) -> Recognizer:

@@ -258,3 +258,14 @@ def test_events_reach_plugins(tones, tmp_path):
     assert per_epoch.count("epoch") == per_epoch.count("checkpoint") == 3
     rows = list(csv.DictReader((tmp_path / "exp" / "metrics.csv").open()))
     assert [r["mine"] for r in rows] == ["10", "20", "30"]
+
+
+def test_divergence_is_a_message(tones, tmp_path):
+    with pytest.raises(DataError, match=r"epoch \d+: .*lower training.learning_rate"):
+        settings = ["training.learning_rate=1e30", "training.clip_norm=null"]
+        train(config(*settings, "training.optimizer=sgd"), tones / "train", tmp_path / "exp")
+
+
+def test_a_loss_that_cannot_take_the_energies_says_so(tones, tmp_path):
+    with pytest.raises(DataError, match="lvq2 needs energies > 0"):
+        train(config("loss.name=lvq2", "lattice={name: pooled}"), tones / "train", tmp_path / "e")

@@ -1,0 +1,162 @@
+"""The program as a user runs it: in a process of its own, with exit status and messages."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import yaml
+from conftest import TINY
+from seqebm.models.config import parse_config
+from seqebm.training import train
+
+
+def run(*arguments, **environment) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "seqebm", *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL,
+        env={**os.environ, "COLUMNS": "200", **environment},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def exp(tones, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("cli") / "exp"
+    train(parse_config(TINY), tones / "train", directory)
+    return directory
+
+
+def assert_fails(result, *words: str, status: int = 1) -> None:
+    assert result.returncode == status, result.stderr
+    for word in words:
+        assert word in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["decode", "--help"], ["plugins"], ["--version"]])
+def test_torch_is_not_imported_where_it_is_not_needed(arguments):
+    code = (
+        "import sys, seqebm\n"
+        f"sys.argv = ['seqebm', *{arguments!r}]\n"
+        "from seqebm.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
+        "heavy = {'torch', 'numba', 'scipy', 'matplotlib', 'lightning_fabric'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_train_decode_score(tones, tmp_path):
+    conf = tmp_path / "c.yaml"
+    conf.write_text(yaml.safe_dump(TINY))
+    exp = tmp_path / "exp"
+    result = run("train", conf, "--data", tones / "train", "--exp", exp, "--set", "training.epochs=2")
+    assert result.returncode == 0, result.stderr
+    assert "epoch   2/2" in result.stderr and (exp / "training.png").exists()
+    result = run("decode", "--model", exp, "--data", tones / "test", "--output", exp / "decode")
+    assert result.returncode == 0, result.stderr
+    assert len((exp / "decode" / "answers.jsonl").read_text().splitlines()) == 9
+    result = run("score", exp)
+    assert result.returncode == 0 and "accuracy" in result.stdout
+
+
+def test_decode_files(exp, tones, tmp_path):
+    wavs = sorted((tones / "wav").glob("test-*"))[:2]
+    result = run("decode", "--model", exp, *wavs, "--json", "--plot", tmp_path / "out.png")
+    assert result.returncode == 0, result.stderr
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [r["id"] for r in rows] == [str(w) for w in wavs]
+    assert set(rows[0]) == {
+        "id", "word", "energy", "margin", "runner_up", "confidence", "energies",
+    }  # fmt: skip
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"out-{w.stem}.png" for w in wavs]
+    result = run("decode", "--model", exp, wavs[0], tmp_path / "gone.wav")
+    assert_fails(result, "gone.wav")
+    assert rows[0]["word"] in result.stdout, "the good file is still answered"
+
+
+def test_usage_errors(exp, tones, tmp_path):
+    assert_fails(run("decode", "--model", exp), "either FILES or --data")
+    assert_fails(run("decode", "--model", tmp_path / "no", "a.wav"), "no such model file")
+    assert_fails(run("decode", "--modle", exp, "a.wav"), "--modle", status=2)
+    conf = tmp_path / "c.yaml"
+    conf.write_text(yaml.safe_dump({**TINY, "trianing": {}}))
+    result = run("train", conf, "--data", tones / "train", "--exp", tmp_path / "e")
+    assert_fails(result, "c.yaml", "trianing: unknown key. Did you mean 'training'?", "Valid keys")
+    assert not (tmp_path / "e").exists()
+
+
+def test_corrupt_model(exp, tones, tmp_path):
+    data = (exp / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(data[: len(data) // 2])
+    wav = next((tones / "wav").glob("test-*"))
+    assert_fails(run("decode", "--model", tmp_path, wav), "truncated or damaged")
+
+
+def test_doctor_and_plugins():
+    checks = json.loads(run("doctor", "--json").stdout)
+    names = {c["name"] for c in checks}
+    assert {"torch", "numba", "threading layer", "plugin core", "plugin speech"} <= names
+    listing = json.loads(run("plugins", "--json").stdout)
+    assert {p["name"] for p in listing["plugins"]} >= {"core", "speech"}
+    assert {"kind": "losses", "name": "lvq2", "plugin": "core",
+            "source": "seqebm.losses.functionals:LVQ2"} in listing["components"]  # fmt: skip
+
+
+@pytest.fixture
+def broken_plugin(tmp_path):
+    """A distribution on PYTHONPATH whose plugin raises on import."""
+    (tmp_path / "kaputt.py").write_text("raise RuntimeError('kaputt')\n")
+    info = tmp_path / "kaputt-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: kaputt\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text("[seqebm]\nkaputt = kaputt\n")
+    path = os.environ.get("PYTHONPATH")
+    return {"PYTHONPATH": os.pathsep.join([str(tmp_path), *([path] if path else [])])}
+
+
+def test_a_broken_plugin_is_reported_and_skipped(broken_plugin):
+    result = run("plugins", **broken_plugin)
+    assert result.returncode == 0
+    assert "kaputt" in result.stdout and "RuntimeError: kaputt" in result.stdout
+    assert "kaputt 1.2" in result.stderr and "--strict-plugins" in result.stderr
+    assert_fails(run("--strict-plugins", "plugins", **broken_plugin), "kaputt")
+
+
+def test_local_plugin(tmp_path, exp, tones):
+    plugin = tmp_path / "plugin.py"
+    plugin.write_text(
+        textwrap.dedent(
+            """
+            from seqebm import hookimpl
+            from seqebm.losses.functionals import Functional
+
+            class Squared(Functional):
+                "The square of C."
+                def __call__(self, terms):
+                    return terms.correct.square()
+
+            @hookimpl
+            def seqebm_register_losses(register):
+                register("squared", Squared)
+
+            @hookimpl
+            def seqebm_register_commands(app):
+                pass
+            """
+        )
+    )
+    conf = tmp_path / "conf" / "c.yaml"
+    conf.parent.mkdir()
+    conf.write_text(yaml.safe_dump({**TINY, "loss": "squared", "plugins": ["../plugin.py"]}))
+    result = run("train", conf, "--data", tones / "train", "--exp", tmp_path / "e")
+    assert result.returncode == 0, result.stderr
+    wav = next((tones / "wav").glob("test-*"))
+    assert_fails(run("decode", "--model", tmp_path / "e", wav), "squared", "--plugin")
+    result = run("--plugin", plugin, "decode", "--model", tmp_path / "e", wav)
+    assert result.returncode == 0, result.stderr
