@@ -82,8 +82,10 @@ class LogMel(nn.Module):
             DataError: an item has 0 samples, is longer than ``limit``, or than its row.
             ModelError: normalisation is global and :meth:`fit` was never called.
         """
-        frames, counts = self._unnormalised(signal, lengths)
-        return self._normalise(frames, counts), counts
+        # Logarithms of spectra need float32, whatever the precision of the networks behind.
+        with torch.autocast(signal.device.type, enabled=False):
+            frames, counts = self._unnormalised(signal, lengths)
+            return self._normalise(frames, counts), counts
 
     def _unnormalised(self, signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         lengths = self._check(signal, lengths)
