@@ -77,7 +77,7 @@ def check_features(name: str, features: Tensor, lengths: Tensor) -> None:
     if len(places):
         item, frame, feature = (int(n) for n in places[0])
         raise ValueError(
-            f"{name}[{item}, {frame}, {feature}] is {float(features[item, frame, feature])}; "
+            f"{name}[{item}, {frame}, {feature}] is {features[item, frame, feature].item()}; "
             "features must be finite"
         )
 

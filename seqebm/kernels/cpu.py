@@ -90,7 +90,8 @@ def free_energies(
     order = order.reshape(-1)
     launch(
         tables_worker, order.size // LANES, _flat(local), offsets, t_stride, l_stride, T, L,
-        order, ts, ls, *rules.arrays(local.dtype), _kernel_beta(beta, local.dtype), rules.band, rules.slope, energies.reshape(-1), bad,
+        order, ts, ls, *rules.arrays(local.dtype), _kernel_beta(beta, local.dtype), rules.band,
+        rules.slope, energies.reshape(-1), bad,
         gradient is not None, _flat(local if gradient is None else gradient), WIDTH,
     )  # fmt: skip
     return energies, bad.reshape(N, M) > 0

@@ -17,13 +17,13 @@ from typing import Any
 
 from llvmlite import ir
 from numba import njit, types
-from numba.extending import intrinsic
 
 from seqebm.kernels import cells, patterns
 from seqebm.kernels.lanes import (
     Width,
     candidate,
     gibbs,
+    intrinsic,
     load,
     one_like,
     soft_minimum,

@@ -22,12 +22,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import extending, types
 from numba.core import cgutils
 from numba.core.datamodel import models, register_default
 from numba.extending import (
     NativeValue,
-    intrinsic,
     overload,
     register_jitable,
     typeof_impl,
@@ -36,11 +35,15 @@ from numba.extending import (
 
 from seqebm.kernels import cells
 
+# Without its type: what it makes is called with the arguments after the first, which a type checker
+# cannot know.
+intrinsic: Any = extending.intrinsic
+
 
 class LanesType(types.Type):
     """Numba type of W floats, or W whole numbers of the same size, held in one vector."""
 
-    def __init__(self, dtype: types.Number, width: int) -> None:
+    def __init__(self, dtype: Any, width: int) -> None:
         self.dtype = dtype
         self.width = width
         super().__init__(name=f"Lanes({dtype}, {width})")
