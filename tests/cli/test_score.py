@@ -72,6 +72,22 @@ def test_references_elsewhere(decoded, tmp_path):
     assert report(decoded / "hyp.txt", "--ref", tmp_path / "data" / "text")["wer"] == 0.5
 
 
+def test_speakers_may_be_named(decoded, tmp_path):
+    (tmp_path / "other").write_text("a x\nb x\nc x\nd y\n")
+    result = report(decoded, "--utt2spk", tmp_path / "other")
+    assert {name: part["utterances"] for name, part in result["speakers"].items()} == {
+        "x": 3,
+        "y": 1,
+    }
+
+
+def test_intervals_over_utterances_and_speakers_differ(decoded):
+    spans = report(decoded)["intervals"]
+    # Both speakers have one of two wrong, so drawing speakers always gives one half.
+    assert spans["accuracy_by_speaker"] == [0.5, 0.5]
+    assert spans["accuracy_by_utterance"] == [0, 1]
+
+
 def test_missing_hypotheses_are_announced(decoded):
     (decoded / "hyp.txt").write_text("a one\nz six\n")
     result = run(decoded)

@@ -52,6 +52,15 @@ def test_epochs_differ_and_repeat():
     assert len(as_sets[0] & as_sets[1]) < 5
 
 
+def test_one_sampler_goes_from_epoch_to_epoch():
+    sampler = LengthBucketedSampler(range(50, 250), 8, seed=1)
+    seen = []
+    for epoch in (0, 1, 0):
+        sampler.set_epoch(epoch)
+        seen.append(list(sampler))
+    assert seen[0] == seen[2] != seen[1]
+
+
 def test_resuming_within_an_epoch():
     sampler = LengthBucketedSampler(range(1, 101), 8, seed=1)
     sampler.set_epoch(4)
