@@ -13,6 +13,7 @@ def seqebm_register_features(register):
     """The feature extractors of the core."""
     register("identity", "seqebm.features.identity:Identity")
     register("tdnn", "seqebm.features.tdnn:TDNN")
+    register("convtdnn", "seqebm.features.convtdnn:ConvTDNN")
 
 
 @hookimpl
