@@ -15,12 +15,12 @@ to a function that the kernel calls in another file. Arrays hold lanes contiguou
 from __future__ import annotations
 
 import hashlib
+import math
 import operator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import extending, types
 from numba.core import cgutils
@@ -265,15 +265,14 @@ for _pair in (
     _binary(*_pair)
 
 
-def _chebyshev(degree: int) -> tuple[float, ...]:
-    """Polynomial of ``2 ** t`` on [-0.5, 0.5], highest power first, near the least worst error."""
-    series = np.polynomial.Chebyshev.interpolate(lambda t: 2.0**t, degree, domain=[-0.5, 0.5])
-    return tuple(float(c) for c in series.convert(kind=np.polynomial.Polynomial).coef[::-1])
+def _exp2_powers(degree: int) -> tuple[float, ...]:
+    """Taylor series of ``2 ** t``, highest power first."""
+    return tuple(math.log(2.0) ** n / math.factorial(n) for n in range(degree, -1, -1))
 
 
-# Degrees that bring the error of the polynomial below half a unit in the last place.
-_EXP2_32 = _chebyshev(6)
-_EXP2_64 = _chebyshev(12)
+# Degrees that bring what is cut off, for |t| <= 1/2, below half a unit in the last place.
+_EXP2_32 = _exp2_powers(7)
+_EXP2_64 = _exp2_powers(13)
 _LOG_32 = tuple(1.0 / n for n in range(9, 0, -2))
 _LOG_64 = tuple(1.0 / n for n in range(21, 0, -2))
 

@@ -1,0 +1,125 @@
+"""The arithmetic of SIMD lanes, and kernels called from many threads and processes."""
+
+import math
+import multiprocessing
+import threading
+
+import numpy as np
+import pytest
+import torch
+from numba import njit
+
+from seqebm.kernels import cells, lanes, ops, threads
+from seqebm.kernels.lanes import load, splat, store
+
+
+@njit
+def _compute(a, out, width):
+    n = len(width)
+    for at in range(0, a.size, n):
+        x = load(a, at, width)
+        store(out, at, cells.exponential(x))
+        store(out, a.size + at, cells.logarithm(splat(0.0, a, width) - x))
+        store(out, 2 * a.size + at, cells.smaller(x, splat(-1.0, a, width)))
+
+
+@pytest.mark.parametrize(("dtype", "log_error"), [(np.float32, 2e-7), (np.float64, 5e-16)])
+def test_exponential_and_logarithm(dtype, log_error):
+    rng = np.random.default_rng(0)
+    # Powers of e over all of the normal range, and logarithms of sums as they occur.
+    a = -np.concatenate([rng.uniform(0, 80, 800), rng.uniform(1, 4, 800)]).astype(dtype)
+    out = np.empty(3 * a.size, dtype)
+    _compute(a, out, lanes.Width(16))
+    exp, log, less = out.reshape(3, -1).astype(np.float64)
+    exact = np.exp(a.astype(np.float64))
+    # The product with log2(e) is rounded, hence an error that grows with the exponent.
+    assert np.abs(exp / exact - 1).max() < 100 * np.finfo(dtype).eps
+    near = a > -1
+    assert np.abs(exp[near] / exact[near] - 1).max() < 3 * np.finfo(dtype).eps
+    exact_log = np.log(-a.astype(np.float64))
+    assert np.abs((log - exact_log) / np.maximum(np.abs(exact_log), 1)).max() < log_error
+    assert np.array_equal(less, np.minimum(a, -1))
+
+
+def test_exponential_at_the_ends():
+    a = np.zeros(16, np.float32)
+    a[:5] = 0, -math.inf, -1000, -88, -1e30
+    out = np.empty(48, np.float32)
+    _compute(a, out, lanes.Width(16))
+    assert out[0] == 1 and out[1] == 0 and out[2] == 0 and out[4] == 0
+    assert 0 <= out[3] < 1e-38
+
+
+def _case():
+    torch.manual_seed(0)
+    local = torch.randn(70, 12, 9)
+    return local, torch.randint(1, 13, (70,)), torch.randint(1, 10, (70,))
+
+
+def _energies():
+    local, ts, ls = _case()
+    return ops.warp_free_energy(local, ts, ls, 1.0, "symmetric1")
+
+
+def test_number_of_threads_changes_nothing():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        single = _energies()
+        torch.set_num_threads(3)
+        assert threads.thread_count() == 3
+        assert torch.equal(_energies(), single)
+    finally:
+        torch.set_num_threads(before)
+    assert threads.threading_layer() == "pool"
+
+
+def test_many_python_threads_at_once():
+    expected = _energies()
+    wrong = []
+
+    def run():
+        for _ in range(20):
+            if not torch.equal(_energies(), expected):
+                wrong.append(threading.get_ident())
+
+    runners = [threading.Thread(target=run) for _ in range(6)]
+    for runner in runners:
+        runner.start()
+    for runner in runners:
+        runner.join()
+    assert not wrong
+
+
+def _in_child(queue):
+    queue.put(_energies().tolist())
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_computes_too():
+    expected = _energies()  # so that the parent has a pool, which the child must not use
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=_in_child, args=(queue,))
+    child.start()
+    try:
+        assert queue.get(timeout=60) == expected.tolist()
+    finally:
+        child.join(timeout=10)
+        if child.is_alive():
+            child.kill()
+
+
+def test_an_error_in_a_kernel_reaches_the_caller():
+    def worker(counter, number):
+        raise RuntimeError(f"number {number}")
+
+    with pytest.raises(RuntimeError, match="number 7"):
+        threads.launch(worker, 5, 7)
+
+
+def test_the_width_names_the_sources():
+    from numba import typeof
+
+    assert lanes.fingerprint() in typeof(lanes.Width(16)).name
+    assert typeof(lanes.Width(16)) != typeof(lanes.Width(8))
