@@ -1,0 +1,1 @@
+"""Benchmarks of the kernels against other packages: ``python -m tools.bench``."""

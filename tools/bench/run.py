@@ -1,0 +1,140 @@
+"""Time the kernels against other packages, side by side on the same machine in the same minutes.
+
+Each contender lives in a process of its own. They take turns, round after round, so that a busy
+spell of the machine falls on all of them; while one works, the others wait for a line of input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tools.bench import jobs
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Contender:
+    """A running worker process: see :mod:`tools.bench.worker`."""
+
+    def __init__(self, row: str, name: str) -> None:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "OMP_NUM_THREADS": str(jobs.THREADS),
+            "NUMBA_NUM_THREADS": str(jobs.THREADS),
+        }
+        self.name = name
+        self.times: list[float] = []
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tools.bench.worker", row, name],
+            cwd=ROOT, env=environment, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self.facts = self._hear()
+
+    def _hear(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        return json.loads(line) if line else {"error": "the process ended without a word"}
+
+    @property
+    def runs(self) -> bool:
+        """Whether it can be timed: installed, and it did the job once."""
+        return "first_s" in self.facts
+
+    def turn(self, seconds: float) -> None:
+        """Repeat the job for about that long."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{seconds}\n")
+        self.process.stdin.flush()
+        self.times += self._hear()["ms"]
+
+    def end(self) -> None:
+        """Let the process finish."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def measure(row: str, rounds: int, seconds: float) -> list[dict[str, Any]]:
+    """Facts of every contender of a row: ours first."""
+    contenders = [Contender(row, name) for name in jobs.ROWS[row][1]]
+    for _ in range(rounds):
+        for contender in contenders:
+            if contender.runs:
+                contender.turn(seconds)
+    ours = contenders[0].times
+    found = []
+    for contender in contenders:
+        contender.end()
+        facts: dict[str, Any] = {"row": row, "name": contender.name, **contender.facts}
+        times = sorted(contender.times)
+        if times:
+            quarters = statistics.quantiles(times, n=4) if len(times) > 1 else [times[0]] * 3
+            facts |= {
+                "min_ms": times[0], "median_ms": statistics.median(times),
+                "quartiles_ms": [quarters[0], quarters[2]], "repetitions": len(times),
+                "ratio_min": times[0] / min(ours), "ratio_median":
+                statistics.median(times) / statistics.median(ours),
+            }  # fmt: skip
+        found.append(facts)
+    return found
+
+
+def _table(facts: list[dict[str, Any]], title: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in ("", "min ms", "median", "quartiles", "times ours (min, median)", "rel. error"):
+        table.add_column(column, justify="left" if not column else "right")
+    for f in facts:
+        name = f"{f['name']} {f.get('version', '')}".strip()
+        if "missing" in f:
+            table.add_row(name, f"not installed: pip install {f['name']}")
+        elif "error" in f:
+            table.add_row(name, f"failed: {f['error'].strip().splitlines()[-1]}")
+        else:
+            low, high = f["quartiles_ms"]
+            table.add_row(
+                name, f"{f['min_ms']:.2f}", f"{f['median_ms']:.2f}", f"{low:.2f}-{high:.2f}",
+                f"{f['ratio_min']:.1f}, {f['ratio_median']:.1f}",
+                "" if f["difference"] is None else f"{f['difference']:.1e}",
+            )  # fmt: skip
+    return table
+
+
+def main() -> None:
+    """Run the rows asked for, print one table each, and write JSON if asked."""
+    parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
+    parser.add_argument("--only", choices=list(jobs.ROWS), action="append", help="row to run")
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument("--rounds", type=int, default=8, help="turns of each contender")
+    parser.add_argument("--seconds", type=float, default=0.5, help="length of a turn")
+    options = parser.parse_args()
+    console = Console()
+    report: dict[str, Any] = {
+        "machine": platform.processor() or platform.machine(), "cores": os.cpu_count(),
+        "threads": jobs.THREADS, "python": platform.python_version(), "rows": [],
+    }  # fmt: skip
+    for row in options.only or jobs.ROWS:
+        before = os.getloadavg()[0]
+        facts = measure(row, options.rounds, options.seconds)
+        after = os.getloadavg()[0]
+        load = f"load average {before:.1f} before, {after:.1f} after, {os.cpu_count()} cores"
+        console.print(_table(facts, f"{jobs.ROWS[row][0]}  ({load})"))
+        report["rows"].append({"load": [before, after], "contenders": facts})
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
