@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from pathlib import Path
 
@@ -102,7 +103,7 @@ class AudioReader:
     def _decode(self, path: Path, file: soundfile.SoundFile, first: int, last: int) -> np.ndarray:
         """Decode ``[first, last)`` block by block, mixed down to one channel."""
         wanted = last - first
-        out = np.empty(wanted, dtype=np.float32)
+        blocks = []  # not one array of the length that the header claims: it may be absurd
         done = 0
         try:
             if first:
@@ -120,7 +121,7 @@ class AudioReader:
                         f"{path}: sample {where} is {mono[where - first - done]}; "
                         "record or convert it again (NaN and infinite samples are unusable)"
                     )
-                out[done : done + len(mono)] = mono
+                blocks.append(mono)
                 done += len(mono)
         except soundfile.LibsndfileError as error:
             raise DataError(
@@ -137,7 +138,7 @@ class AudioReader:
         if file.channels > 1:
             how = "mixed down to one" if self.options.mixdown == "mean" else "cut to the first"
             _announce(("channels", file.channels), f"{path}: {file.channels} channels are {how}")
-        return out[:done]
+        return np.ascontiguousarray(np.concatenate(blocks))
 
 
 def _open(path: Path) -> soundfile.SoundFile:
@@ -148,10 +149,10 @@ def _open(path: Path) -> soundfile.SoundFile:
         raise DataError(f"{path}: no such file; correct the path (in wav.scp or the command)")
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty (0 bytes); copy or record it again")
+    if not os.access(path, os.R_OK):
+        raise DataError(f"{path}: may not be read; give yourself read permission")
     try:
         file = soundfile.SoundFile(path)
-    except PermissionError as error:
-        raise DataError(f"{path}: may not be read; give yourself read permission") from error
     except (soundfile.LibsndfileError, OSError, TypeError, RuntimeError) as error:
         raise DataError(
             f"{path}: not audio that libsndfile can read ({_reason(error)}); "

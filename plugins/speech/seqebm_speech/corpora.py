@@ -116,6 +116,9 @@ def _download(url: str, target: Path) -> None:
 def _unpack(archive: Path, folder: Path) -> Path:
     """Copy the recordings of an archive into ``folder``. Their own paths are not followed."""
     folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():  # what another archive left
+        if _NAME.fullmatch(path.name):
+            path.unlink()
     found = 0
     try:
         with tarfile.open(archive) as tar:

@@ -155,7 +155,10 @@ class _Engine:
             return data
         self._link = tempfile.TemporaryDirectory(prefix="seqebm")
         link = Path(self._link.name, "espeak-ng-data")
-        link.symlink_to(data, target_is_directory=True)
+        try:
+            link.symlink_to(data, target_is_directory=True)
+        except OSError:  # not everybody may make links on Windows
+            return data
         return str(link)
 
     def _receive(self, samples: ctypes._Pointer[ctypes.c_short], count: int, _events: int) -> int:

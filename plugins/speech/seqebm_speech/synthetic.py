@@ -84,6 +84,8 @@ def synthetic_digits(options: SyntheticDigitsOptions) -> Callable[[Path], list[P
         spoken, rate = synthesise_all([_request(s, d, options, rng) for s, d, _ in plan])
         wavs = destination / "wav"
         wavs.mkdir(parents=True, exist_ok=True)
+        for path in wavs.glob("syn*-*-*.wav"):  # what other options left
+            path.unlink()
         written: dict[str, list[Utterance]] = {"train": [], "test": []}
         with ThreadPoolExecutor(8) as pool:  # many small files: the disk is what takes time
             jobs = []

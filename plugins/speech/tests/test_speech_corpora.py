@@ -95,6 +95,13 @@ def test_archive_cannot_write_elsewhere(tmp_path, digits):
     assert not list(tmp_path.rglob("evil.sh"))
 
 
+def test_what_another_archive_left_is_not_mixed_in(tmp_path, digits):
+    path = archive_of(digits, tmp_path / "a.tar.gz")
+    (tmp_path / "data" / "wav").mkdir(parents=True)
+    shutil.copy(digits / "0_theo_2.wav", tmp_path / "data" / "wav" / "0_lucas_2.wav")
+    check(tmp_path / "data", prepare(tmp_path / "data", source=path))
+
+
 def test_no_source(tmp_path):
     with pytest.raises(DataError, match="'download: true'"):
         prepare(tmp_path)

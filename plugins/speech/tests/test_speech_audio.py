@@ -242,3 +242,20 @@ def test_resampling_of_rates_without_a_divisor():
     want = np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)
     assert np.abs(got - want)[200:-200].max() < 2e-2
     assert len(resampling.resample(wave[:1], 44101, 8000)) == 1
+
+
+def test_a_header_that_claims_too_much_does_not_take_the_memory(reader, tmp_path, tone):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, tone(), 8000)
+    content = bytearray(path.read_bytes())
+    content[21] |= 0x0F  # the total number of samples, 36 bits of STREAMINFO
+    content[22:26] = b"\xff" * 4
+    path.write_bytes(bytes(content))
+    fails(reader, path, "truncated")
+    fails(reader, path, "limit of 30 s", limit=30)
+
+
+def test_without_permission(reader, tmp_path, tone, monkeypatch):
+    soundfile.write(tmp_path / "a.wav", tone(), 8000)
+    monkeypatch.setattr(audio.os, "access", lambda *_: False)
+    fails(reader, tmp_path / "a.wav", "permission")
