@@ -101,7 +101,7 @@ def next_row(
         rows: ring of ``ring`` rows of ``length`` numbers each.
         shifts: (ring * W): base of row i - d minus base of row i, at ``d``; updated.
         base: (W,) float64; updated.
-        least: (W,) least relative energy of row i - 1.
+        least: (W,) least relative energy of row i - 1; overwritten.
         extra: (K * W): written: what step k adds to the local energy.
         at: (K,) int64: written: where step k comes from, for column 0.
 
@@ -109,14 +109,19 @@ def next_row(
         where row i begins in ``rows``.
     """
     lanes = len(width)
-    for lane in range(lanes):
-        shift = least[lane] if i > 0 and least[lane] < math.inf else 0.0
-        base[lane] += shift
-        for d in range(ring - 1, 0, -1):
-            shifts[d * lanes + lane] = shifts[(d - 1) * lanes + lane] - shift
-    for k in range(di.size):
+    inf = splat(math.inf, rows, width)
+    if i > 0:
+        before = load(least, 0, width)
+        shift = where_less(before, inf, before, zero_like(before))
+        store(least, 0, shift)
         for lane in range(lanes):
-            extra[k * lanes + lane] = penalty[k] + shifts[di[k] * lanes + lane]
+            base[lane] += least[lane]
+        for d in range(ring - 1, 0, -1):
+            earlier = load(shifts, (d - 1) * lanes, width)
+            store(shifts, d * lanes, earlier - shift)
+    for k in range(di.size):
+        moved = load(shifts, di[k] * lanes, width)
+        store(extra, k * lanes, moved + splat(penalty[k], rows, width))
         at[k] = ((i - di[k]) % ring) * length + (pad - dj[k]) * lanes
     return (i % ring) * length + pad * lanes
 
