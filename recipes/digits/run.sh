@@ -77,7 +77,8 @@ each() {
   step=$1
   export -f "$step" split
   export data step
-  SETTINGS=$(printf '%q ' ${settings[@]+"${settings[@]}"})
+  SETTINGS=
+  [ "${#settings[@]}" -eq 0 ] || SETTINGS=$(printf '%q ' "${settings[@]}")
   THREADS=$(((($(nproc 2>/dev/null || echo 1)) + jobs - 1) / jobs))
   export SETTINGS THREADS
   experiments | xargs -P "$jobs" -L 1 bash -c '
@@ -130,6 +131,7 @@ if wanted 6; then
   first=$(experiments | head -n 1 | cut -d' ' -f4)
   fold=${folds%% *}
   wav=$(head -n 1 "$(split "$fold" test)/wav.scp" | cut -d' ' -f2-)
+  [ "${wav#/}" != "$wav" ] || wav=$(realpath "$(split "$fold" test)/$wav")
   seqebm decode --model "$first" "$wav" --plot "$exp/example.png"
   echo "decode your own files: source .venv/bin/activate; seqebm decode --model recipes/digits/$first FILE.wav"
 fi

@@ -12,7 +12,6 @@ import traceback
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
@@ -28,6 +27,7 @@ messages = Console(stderr=True)
 app = typer.Typer(
     name="seqebm",
     no_args_is_help=True,
+    pretty_exceptions_enable=False,  # main() turns every exception into a message
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Recognise sequences (speech, pen ink, handwriting) with energy-based models.\n\n"
@@ -86,19 +86,10 @@ def main() -> None:
         os.environ["SEQEBM_STRICT_PLUGINS"] = "1"
     try:
         get_host().hook.seqebm_register_commands(app=app)
-        status = app(standalone_mode=False)
+        app()  # always raises SystemExit; reports usage errors and interruptions itself
     except SeqebmError as error:
         messages.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        messages.print("interrupted; what was written so far is kept")
-        sys.exit(130)
-    except BrokenPipeError:  # `seqebm decode ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
     except Exception as error:
         if "--debug" in sys.argv:
             traceback.print_exc()
@@ -109,4 +100,3 @@ def main() -> None:
             style="red", markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
         sys.exit(2)
-    sys.exit(status if isinstance(status, int) else 0)

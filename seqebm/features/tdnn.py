@@ -35,6 +35,9 @@ class TDNN(nn.Module):
         )
         norm: Literal["batch", "layer", "instance", "none"] = "batch"
         input_norm: Literal["batch", "layer", "instance", "none"] = "none"
+        output_norm: Literal["batch", "layer", "instance", "none"] = Field(
+            "none", description="of the features; batch centres them, which cosine energies like"
+        )
         dropout: float = Field(0.1, ge=0, lt=1, description="drops whole channels of an item")
         residual: bool = Field(False, description="add a layer's input to its output where widths are equal, stride 1")
 
@@ -81,6 +84,7 @@ class TDNN(nn.Module):
             else nn.Linear(options.channels, options.output_dim)
         )
         self.output_dim = options.output_dim or options.channels
+        self.output_norm = NORMS[options.output_norm](self.output_dim)
         self.subsampling = 1
         for stride in self.strides:
             self.subsampling *= stride
@@ -97,4 +101,5 @@ class TDNN(nn.Module):
             valid = valid_frames(lengths, y.shape[2])
             y = self.activation(norm(y, valid))
             x = self.dropout(y + x if residual else y)
-        return self.output(x.transpose(1, 2)), lengths
+        y = self.output(x.transpose(1, 2)).transpose(1, 2)
+        return self.output_norm(y, valid).transpose(1, 2), lengths

@@ -29,7 +29,7 @@ def test_padding_does_not_leak(lengths, norm, strides, residual, seed):
     torch.manual_seed(seed)
     model = make(
         "tdnn", channels=8, kernels=(3, 5), dilations=(1, 2), strides=strides, output_dim=4,
-        norm=norm, input_norm=norm, residual=residual,
+        norm=norm, input_norm=norm, output_norm=norm, residual=residual,
     ).double().eval()  # fmt: skip
     longest = max(lengths) + int(torch.randint(0, 9, ()))
     frames = torch.randn(len(lengths), longest, 6, dtype=torch.float64) * 10
