@@ -50,14 +50,12 @@ def test_exponential_at_the_ends():
     assert 0 <= out[3] < 1e-38
 
 
-def _case():
-    torch.manual_seed(0)
-    local = torch.randn(70, 12, 9)
-    return local, torch.randint(1, 13, (70,)), torch.randint(1, 10, (70,))
-
-
 def _energies():
-    local, ts, ls = _case()
+    # A generator of its own: torch's global one is shared by all threads, whoever seeds it.
+    own = torch.Generator().manual_seed(0)
+    local = torch.randn(70, 12, 9, generator=own)
+    ts = torch.randint(1, 13, (70,), generator=own)
+    ls = torch.randint(1, 10, (70,), generator=own)
     return ops.warp_free_energy(local, ts, ls, 1.0, "symmetric1")
 
 
