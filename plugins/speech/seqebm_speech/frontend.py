@@ -14,6 +14,7 @@ from seqebm.errors import ConfigError, DataError, ModelError
 from seqebm_speech.augment import Augment, mel_filters
 from seqebm_speech.options import LogMelOptions, MFCCOptions
 
+FITTED = ("global", "utterance_map")  # normalisations that need statistics of the corpus
 TINY = 1e-10  # power below which a band counts as silent
 
 
@@ -152,27 +153,47 @@ class LogMel(nn.Module):
     def _normalise(self, frames: Tensor, counts: Tensor) -> Tensor:
         mask = valid(counts, frames.shape[1])[..., None]
         how = self.options.normalisation
+        if how in FITTED and not self.fitted:
+            raise ModelError(
+                f"normalisation: {how} has no statistics yet; call fit() on the training data"
+            )
         if how == "global":
-            if not self.fitted:
-                raise ModelError(
-                    "normalisation: global has no statistics yet; call fit() on the training data"
-                )
             frames = (frames - self.mean) / self.std
         elif how != "none":
             n = counts[:, None, None]
-            frames = frames - (frames * mask).sum(1, keepdim=True) / n
+            mean = (frames * mask).sum(1, keepdim=True) / n
+            frames = frames - (self._shrunk(mean, n) if how == "utterance_map" else mean)
             if how == "utterance_meanvar":
                 variance = (frames.square() * mask).sum(1, keepdim=True) / n
                 frames = frames / (variance + 1e-2).sqrt()
         return frames * mask
 
+    def _shrunk(self, mean: Tensor, frames: Tensor) -> Tensor:
+        """The utterance's mean ``(B, 1, D)`` from so many frames, pulled towards the corpus's.
+
+        The mean of a short word says more about its vowel than about the channel: subtracting it
+        leaves little of "two" but its burst. So it is estimated a posteriori, as if
+        ``prior_frames`` frames of the average utterance had been seen first (Gauvain & Lee 1994,
+        section III). The level, which only tells how close the microphone was, goes entirely.
+        """
+        level, prior = self._level(mean), self.mean - self._level(self.mean)
+        weight = frames / (frames + self.options.prior_frames)
+        return level + weight * (mean - level) + (1 - weight) * prior
+
+    def _level(self, mean: Tensor) -> Tensor:
+        """The part of ``(..., D)`` means that a change of gain alters: the same in every band."""
+        level = torch.zeros_like(mean)
+        bands = slice(self.options.mels)
+        level[..., bands] = mean[..., bands].mean(-1, keepdim=True)
+        return level
+
     @torch.no_grad()
     def fit(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Estimate mean and deviation of each feature, unperturbed, for normalisation: global.
+        """Estimate mean and deviation of each feature, unperturbed, where normalisation needs them.
 
         ``batches`` yields ``(signal, lengths)``; it is not touched with other normalisations.
         """
-        if self.options.normalisation != "global":
+        if self.options.normalisation not in FITTED:
             return
         was_training = self.training
         self.eval()
@@ -188,7 +209,9 @@ class LogMel(nn.Module):
             square = square + rows.square().sum(0)
         self.train(was_training)
         if not count:
-            raise DataError("normalisation: global needs at least one utterance to fit")
+            raise DataError(
+                f"normalisation: {self.options.normalisation} needs at least one utterance to fit"
+            )
         mean = total / count
         self.mean.copy_(mean)
         self.std.copy_((square / count - mean.square()).clamp(min=1e-6).sqrt())
@@ -228,6 +251,11 @@ class MFCC(LogMel):
 
     def _static(self, logmel: Tensor) -> Tensor:
         return logmel @ self.dct
+
+    def _level(self, mean: Tensor) -> Tensor:
+        level = torch.zeros_like(mean)
+        level[..., 0] = mean[..., 0]
+        return level
 
 
 def _fft_size(options: LogMelOptions) -> int:

@@ -149,9 +149,15 @@ class LogMelOptions(Options):
     deltas: Literal[0, 1, 2] = Field(
         default=0, description="append differences of this order (and below)"
     )
-    normalisation: Literal["utterance_mean", "utterance_meanvar", "global", "none"] = Field(
-        default="utterance_mean",
-        description="subtract the mean (and divide by the deviation) of the utterance or corpus",
+    normalisation: Literal[
+        "utterance_map", "utterance_mean", "utterance_meanvar", "global", "none"
+    ] = Field(
+        default="utterance_map",
+        description="subtract the mean (and divide by the deviation) of the utterance or corpus; "
+        "utterance_map: the utterance's mean, shrunk towards the corpus's",
+    )
+    prior_frames: float = Field(
+        default=20.0, ge=0.0, description="utterance_map: frames that the corpus's mean counts for"
     )
     limit: float = Field(
         default=30.0, gt=0.0, le=36000.0, description="longest utterance accepted, s"

@@ -61,6 +61,7 @@ def test_acts_in_training_only_and_is_seeded(name):
 
 def test_defaults_train_on_the_shortest():
     module = LogMel().train()
+    module.fit([batch()])
     for n in (1, 2, 50, 199, 200, 201):
         for _ in range(5):
             frames, counts = module(torch.randn(3, n), torch.full((3,), n))
@@ -70,6 +71,7 @@ def test_defaults_train_on_the_shortest():
 def test_enabled_false_is_off():
     module = LogMel(LogMelOptions(augment={"enabled": False}))
     signal, lengths = batch()
+    module.fit([(signal, lengths)])
     assert torch.equal(module.train()(signal, lengths)[0], module.eval()(signal, lengths)[0])
 
 

@@ -14,7 +14,7 @@ from seqebm_speech.options import LogMelOptions, MFCCOptions
 from seqebm.errors import ConfigError, DataError, ModelError
 from seqebm.hooks.registry import validate
 
-NORMALISATIONS = ("utterance_mean", "utterance_meanvar", "global", "none")
+NORMALISATIONS = ("utterance_map", "utterance_mean", "utterance_meanvar", "global", "none")
 
 
 def speech(n, seed=0):
@@ -122,17 +122,38 @@ def test_normalisations():
         frontend.fit([])
 
 
-def test_fit_leaves_the_data_alone_unless_global():
+def test_fit_leaves_the_data_alone_unless_needed():
     def broken():
         raise AssertionError
         yield
 
-    LogMel(LogMelOptions()).fit(broken())
+    LogMel(LogMelOptions(normalisation="utterance_mean")).fit(broken())
+
+
+@pytest.mark.parametrize("cepstral", [False, True])
+def test_map_normalisation_shrinks_to_the_corpus(cepstral):
+    kind, options = (MFCC, MFCCOptions) if cepstral else (LogMel, LogMelOptions)
+    wave, corpus = speech(6000, seed=1), speech(9000, seed=2)
+
+    def frames(prior: float, gain: float = 1.0, how: str = "utterance_map"):
+        frontend = kind(options(normalisation=how, prior_frames=prior, deltas=1)).eval()
+        frontend.fit([(corpus[None], torch.tensor([9000]))])
+        return one(frontend, wave * gain)
+
+    torch.testing.assert_close(frames(0), frames(0, how="utterance_mean"), atol=1e-4, rtol=1e-4)
+    n = len(frames(0))
+    # With as many frames from the corpus as from the utterance, half of each mean is subtracted.
+    halfway = (frames(0) + frames(1e9)) / 2
+    torch.testing.assert_close(frames(n), halfway, atol=1e-3, rtol=1e-3)
+    # The gain goes entirely, whatever the prior.
+    torch.testing.assert_close(frames(1e9, gain=0.1), frames(1e9), atol=1e-2, rtol=1e-2)
+    with pytest.raises(ModelError, match="utterance_map has no statistics"):
+        one(kind(options()).eval(), wave)
 
 
 @pytest.mark.parametrize("floor", ["relative", "absolute"])
 def test_silence_is_finite(floor):
-    frontend = LogMel(LogMelOptions(floor=floor, augment={"noise_probability": 1.0}))
+    frontend = LogMel(LogMelOptions(normalisation="utterance_mean", floor=floor, augment={"noise_probability": 1.0}))
     for mode in (True, False):
         frames, _ = frontend.train(mode)(torch.zeros(2, 1000), torch.tensor([1000, 3]))
         assert torch.isfinite(frames).all()
