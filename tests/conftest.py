@@ -1,4 +1,4 @@
-"""Fixtures: a tiny corpus of tones, and a configuration small enough to train in a second."""
+"""Fixtures: the toy task as data directories, and its configuration."""
 
 from __future__ import annotations
 
@@ -7,31 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from toy import RATE, SWEEPS, TINY, sweep
+
 from seqebm.data import Utterance, write_data_dir
 from seqebm.models.config import Config, parse_config
-
-RATE = 8000
-SWEEPS = {"down": (1500, 500), "flat": (900, 900), "up": (500, 1500)}
-
-TINY = {
-    "frontend": {"name": "logmel", "rate": RATE, "mels": 16, "augment": {"enabled": False}},
-    "features": {
-        "name": "tdnn", "channels": 12, "kernels": [3, 3], "strides": [2, 1], "output_dim": 8,
-    },
-    "lattice": {"name": "templates", "count": 2, "length": 4},
-    "inference": {"beta": 10.0},
-    "loss": {"name": "nll"},
-    "training": {"epochs": 3, "batch_size": 8, "threads": 1, "learning_rate": 0.01},
-}  # fmt: skip
-
-
-def sweep(word: str, seconds: float, rng: np.random.Generator, rate: int = RATE) -> np.ndarray:
-    """A rising, falling or level tone with some noise: float32 samples."""
-    first, last = SWEEPS[word]
-    time = np.arange(int(seconds * rate)) / rate
-    pitch = rng.uniform(0.9, 1.1) * (first + (last - first) * time / seconds)
-    signal = 0.3 * np.sin(2 * np.pi * np.cumsum(pitch) / rate)
-    return (signal + 0.01 * rng.standard_normal(len(time))).astype(np.float32)
 
 
 @pytest.fixture(scope="session")

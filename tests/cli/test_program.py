@@ -10,7 +10,8 @@ import textwrap
 
 import pytest
 import yaml
-from conftest import TINY
+from toy import TINY
+
 from seqebm.models.config import parse_config
 from seqebm.training import train
 
@@ -37,7 +38,9 @@ def assert_fails(result, *words: str, status: int = 1) -> None:
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["decode", "--help"], ["plugins"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["decode", "--help"], ["plugins"], ["--version"]]
+)
 def test_torch_is_not_imported_where_it_is_not_needed(arguments):
     code = (
         "import sys, seqebm\n"
@@ -55,7 +58,9 @@ def test_train_decode_score(tones, tmp_path):
     conf = tmp_path / "c.yaml"
     conf.write_text(yaml.safe_dump(TINY))
     exp = tmp_path / "exp"
-    result = run("train", conf, "--data", tones / "train", "--exp", exp, "--set", "training.epochs=2")
+    result = run(
+        "train", conf, "--data", tones / "train", "--exp", exp, "--set", "training.epochs=2"
+    )
     assert result.returncode == 0, result.stderr
     assert "epoch   2/2" in result.stderr and (exp / "training.png").exists()
     result = run("decode", "--model", exp, "--data", tones / "test", "--output", exp / "decode")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import RATE, sweep
+from toy import RATE, sweep
+
 from seqebm.data import DataDir
 from seqebm.decoding.pictures import plot_history, plot_recognition
 from seqebm.decoding.words import Recognition, files_as_utterances, read_example, recognise
@@ -20,7 +21,7 @@ from seqebm.training import train
 
 @pytest.fixture(scope="module")
 def exp(tones, tmp_path_factory):
-    from conftest import TINY
+    from toy import TINY
 
     directory = tmp_path_factory.mktemp("exp") / "tiny"
     train(parse_config({**TINY, "training": {**TINY["training"], "epochs": 12}}),

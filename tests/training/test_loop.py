@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import RATE, TINY
+from toy import RATE, TINY
+
 from seqebm.data import DataDir, Utterance, write_data_dir
 from seqebm.errors import ConfigError, DataError, InfeasibleError, ModelError
 from seqebm.hooks import get_host, hookimpl
@@ -99,7 +100,9 @@ def test_kill_9_loses_at_most_an_epoch(tones, tmp_path):
     assert reached is not None and 2 <= reached.epoch < 200
     seen: list[int] = []
     with pytest.raises(KeyboardInterrupt):
-        train(config("training.epochs=200"), tones / "train", exp, progress=lambda p: _stop(p, seen))
+        train(
+            config("training.epochs=200"), tones / "train", exp, progress=lambda p: _stop(p, seen)
+        )
     assert seen == [reached.epoch + 1], "the rerun went on with the next epoch"
 
 
@@ -182,7 +185,9 @@ def test_bad_utterances_are_listed_before_the_first_epoch(with_bad):
 
 def test_infeasible_utterances_are_named(with_bad, caplog):
     settings = ["lattice.length=8"]
-    with pytest.raises(InfeasibleError, match=r"1 of 25 .*(?s:.)*z-s: 1 feature frames, but 'up' needs"):
+    with pytest.raises(
+        InfeasibleError, match=r"1 of 25 .*(?s:.)*z-s: 1 feature frames, but 'up' needs"
+    ):
         train(config(*settings), with_bad / "short", with_bad / "exp")
     settings.append("training.bad_utterances=skip")
     train(config(*settings), with_bad / "short", with_bad / "exp2")
