@@ -17,13 +17,15 @@ from seqebm.hooks import Reader
 
 BACKUP = ".backup"
 
+_ANY_RATE = 16000  # to read at where the reader cannot tell the file's own
+
 
 def validate(
     path: str | os.PathLike[str],
     check_files: bool = True,
     *,
     reader: Reader | None = None,
-    rate: int = 16000,
+    rate: int | None = None,
     limit: float | None = 3600.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Problem]:
@@ -34,7 +36,7 @@ def validate(
         check_files: also read every utterance, to find files that are corrupt, truncated, empty,
             of another kind, or hold NaN. Only utterances without other errors are read.
         reader: a reader to use instead of the registered ones.
-        rate: samples per second to read at; any will do.
+        rate: samples per second to read at; default: each file's own, where the reader tells it.
         limit: longest utterance in seconds; None: any.
         progress: called with (number read, number to read).
 
@@ -71,12 +73,13 @@ def _sound(scan: Scan, rate_of: Callable[[Path], int] | None) -> list[Utterance]
 
 
 def _try_reading(
-    pool: ReaderPool, utterance: Utterance, rate: int, limit: float | None
+    pool: ReaderPool, utterance: Utterance, rate: int | None, limit: float | None
 ) -> str | None:
+    reader = pool.for_path(utterance.path)
     try:
-        samples = pool.for_path(utterance.path).read(
-            utterance.path, rate, utterance.start, utterance.stop, limit
-        )
+        if rate is None:
+            rate = pool.file_rate(utterance.path) if hasattr(reader, "file_rate") else _ANY_RATE
+        samples = reader.read(utterance.path, rate, utterance.start, utterance.stop, limit)
     except DataError as error:
         return str(error)
     if len(samples) == 0:
