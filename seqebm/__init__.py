@@ -21,7 +21,16 @@ _PUBLIC = {
     "SeqebmError": "seqebm.errors",
 }
 
-__all__ = [*_PUBLIC, "__version__"]  # noqa: PLE0604
+__all__ = [
+    "Config",
+    "DataDir",
+    "Recognizer",
+    "SeqebmError",
+    "__version__",
+    "hookimpl",
+    "load_config",
+    "train",
+]
 
 if TYPE_CHECKING:
     from seqebm.data import DataDir

@@ -88,7 +88,9 @@ def main() -> None:
         get_host().hook.seqebm_register_commands(app=app)
         app()  # always raises SystemExit; reports usage errors and interruptions itself
     except SeqebmError as error:
-        messages.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        messages.print(
+            f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
         sys.exit(1)
     except Exception as error:
         if "--debug" in sys.argv:

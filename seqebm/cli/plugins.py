@@ -35,7 +35,9 @@ def plugins_command(
         typer.echo(json.dumps(listing, indent=2))
         return
     console = Console()
-    table = Table("plugin", "distribution", "version", "state", title="Plugins", title_justify="left")
+    table = Table(
+        "plugin", "distribution", "version", "state", title="Plugins", title_justify="left"
+    )
     for info in host.plugins:
         state = f"[red]broken: {info.error}[/]" if info.error else f"{len(info.hooks)} hooks"
         table.add_row(info.name, info.distribution, info.version, state)

@@ -86,9 +86,7 @@ def recognise(
             yield next(answers) if result is None else result
 
 
-def _recognise_batch(
-    model: Recognizer, examples: list[Example]
-) -> list[Recognition | SeqebmError]:
+def _recognise_batch(model: Recognizer, examples: list[Example]) -> list[Recognition | SeqebmError]:
     batch = collate(examples)
     try:
         answers = model.answers(batch.signal, batch.lengths)

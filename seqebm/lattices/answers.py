@@ -55,9 +55,7 @@ class AnswerSet(nn.Module):
         """The free energy of every word."""
         return Answers(self.energies(features, lengths, beta), self.vocabulary)
 
-    def terms(
-        self, features: Tensor, lengths: Tensor, targets: list[str], beta: float
-    ) -> Terms:
+    def terms(self, features: Tensor, lengths: Tensor, targets: list[str], beta: float) -> Terms:
         """The three numbers of each item (see :class:`seqebm.hooks.Terms`)."""
         energies = self.energies(features, lengths, beta)
         wanted = torch.tensor([self.index(t) for t in targets], device=energies.device)[:, None]

@@ -53,9 +53,7 @@ class Recognizer(nn.Module):
         """Free energies of the answers of each item."""
         return self.lattice.answers(*self.extract(signal, lengths), self.beta)
 
-    def forward(
-        self, signal: Tensor, lengths: Tensor, targets: list[str]
-    ) -> tuple[Tensor, Terms]:
+    def forward(self, signal: Tensor, lengths: Tensor, targets: list[str]) -> tuple[Tensor, Terms]:
         """The loss of each item, ``(B,)``, and the three numbers it was made from."""
         terms = self.lattice.terms(*self.extract(signal, lengths), targets, self.beta)
         return self.loss(terms), terms

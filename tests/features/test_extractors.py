@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from seqebm.errors import ConfigError
 from seqebm.features.masking import MaskedBatchNorm, MaskedInstanceNorm
 from seqebm.hooks import get_host

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from seqebm.errors import DataError
 from seqebm.lattices.answers import AnswerSet, free_energy
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from seqebm.errors import ConfigError, DataError
 from seqebm.hooks import get_host
 from seqebm.kernels import reference
@@ -21,9 +22,11 @@ D = 3
 
 def make(**options):
     spec = {"name": "templates", "count": 2, "length": 3, **options}
-    return get_host().registry.make(
-        "lattices", spec, "lattice", input_dim=D, vocabulary=WORDS
-    ).double()
+    return (
+        get_host()
+        .registry.make("lattices", spec, "lattice", input_dim=D, vocabulary=WORDS)
+        .double()
+    )
 
 
 def batch(*lengths: int, seed: int = 0):

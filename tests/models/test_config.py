@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+
 from seqebm.errors import ConfigError, PluginError
 from seqebm.models import load_config
 from seqebm.models.config import parse_config

@@ -8,6 +8,7 @@ import os
 import pytest
 import torch
 from safetensors.torch import save_file
+
 from seqebm.errors import ModelError
 from seqebm.models import storage
 

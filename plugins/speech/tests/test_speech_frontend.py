@@ -153,7 +153,11 @@ def test_map_normalisation_shrinks_to_the_corpus(cepstral):
 
 @pytest.mark.parametrize("floor", ["relative", "absolute"])
 def test_silence_is_finite(floor):
-    frontend = LogMel(LogMelOptions(normalisation="utterance_mean", floor=floor, augment={"noise_probability": 1.0}))
+    frontend = LogMel(
+        LogMelOptions(
+            normalisation="utterance_mean", floor=floor, augment={"noise_probability": 1.0}
+        )
+    )
     for mode in (True, False):
         frames, _ = frontend.train(mode)(torch.zeros(2, 1000), torch.tensor([1000, 3]))
         assert torch.isfinite(frames).all()

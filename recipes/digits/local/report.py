@@ -87,7 +87,9 @@ def main() -> None:
     found = collect(options.exp)
     if not found:
         parser.error(f"{options.exp} holds no score.json yet: run stages 3 to 5 first")
-    text = "\n".join([SYNTHETIC if options.corpus == "synthetic" else "", *table(options.exp, found)])
+    text = "\n".join(
+        [SYNTHETIC if options.corpus == "synthetic" else "", *table(options.exp, found)]
+    )
     (options.exp / "results.md").write_text(text.lstrip() + "\n", encoding="utf-8")
     draw(found, options.exp / "accuracy.png")
     print(text.lstrip())
