@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -11,7 +13,7 @@ from seqebm.lengths import valid_frames
 
 
 class ConvTDNN(nn.Module):
-    """2-D convolutions that share weights along frequency, with max-pooling over bands, then a TDNN.
+    """2-D convolutions that share weights along frequency, max-pooling over bands, then a TDNN.
 
     A longer or shorter vocal tract moves formants along the mel axis; sharing and pooling along
     frequency forgives such shifts, which a TDNN over whole spectra does not. Abdel-Hamid et al.
@@ -39,7 +41,7 @@ class ConvTDNN(nn.Module):
         kernel = options.map_kernel
         self.convolutions = nn.ModuleList(
             nn.Conv2d(a, b, kernel, padding=kernel // 2, bias=options.norm == "none")
-            for a, b in zip(widths, widths[1:], strict=False)
+            for a, b in pairwise(widths)
         )
         self.norms = nn.ModuleList(NORMS[options.norm](width) for width in options.maps)
         self.pools = nn.ModuleList(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from seqebm.hooks import Options
+from seqebm.hooks import Options as BaseOptions
 
 
 class Identity(nn.Module):
     """Hands the frames on unchanged."""
 
-    Options = Options
+    Options = BaseOptions
     subsampling = 1
 
-    def __init__(self, options: Options, input_dim: int) -> None:
+    def __init__(self, options: BaseOptions, input_dim: int) -> None:
         super().__init__()
         self.output_dim = input_dim
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from seqebm.features.masking import NORMS
-from seqebm.hooks import Options
+from seqebm.hooks import Options as BaseOptions
 from seqebm.lengths import valid_frames
 
 
@@ -23,7 +23,7 @@ class TDNN(nn.Module):
     Peddinti, Povey & Khudanpur (2015) for dilated TDNNs; He et al. (2016) for the residual sums.
     """
 
-    class Options(Options):  # type: ignore[no-redef]
+    class Options(BaseOptions):
         """Options of the TDNN."""
 
         channels: int = Field(96, ge=1, description="width of every layer")
@@ -39,7 +39,9 @@ class TDNN(nn.Module):
             "none", description="of the features; batch centres them, which cosine energies like"
         )
         dropout: float = Field(0.1, ge=0, lt=1, description="drops whole channels of an item")
-        residual: bool = Field(False, description="add a layer's input to its output where widths are equal, stride 1")
+        residual: bool = Field(
+            False, description="add a layer's input to its output where widths are equal, stride 1"
+        )
 
         @model_validator(mode="after")
         def _check(self):

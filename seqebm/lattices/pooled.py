@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from seqebm.hooks import Options
+from seqebm.hooks import Options as BaseOptions
 from seqebm.lattices.answers import AnswerSet
 from seqebm.lengths import valid_frames
 
@@ -19,7 +19,7 @@ class Pooled(AnswerSet):
     With NLL at β = 1 this is softmax and cross-entropy.
     """
 
-    class Options(Options):  # type: ignore[no-redef]
+    class Options(BaseOptions):
         """Options of the pooled lattice."""
 
         dropout: float = Field(0.1, ge=0, lt=1)

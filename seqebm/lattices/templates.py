@@ -15,7 +15,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from seqebm.hooks import Options
+from seqebm.hooks import Options as BaseOptions
 from seqebm.kernels import ops
 from seqebm.kernels.patterns import Window, get_pattern, minimum_frames
 from seqebm.lattices import template_init
@@ -49,7 +49,7 @@ class Templates(AnswerSet):
     is used. The sum over paths is taken before the energy is divided by the path's length.
     """
 
-    class Options(Options):  # type: ignore[no-redef]
+    class Options(BaseOptions):
         """Options of the elastic templates."""
 
         count: int = Field(3, ge=1, description="templates per word, K")
@@ -72,6 +72,9 @@ class Templates(AnswerSet):
         @classmethod
         def _known(cls, name: str) -> str:
             return get_pattern(name).name
+
+    reference_lengths: Tensor
+    word_of: Tensor
 
     def __init__(
         self, options: Templates.Options, input_dim: int, vocabulary: tuple[str, ...]

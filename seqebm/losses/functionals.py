@@ -23,17 +23,19 @@ import torch.nn.functional as nnf
 from pydantic import Field
 from torch import Tensor
 
-from seqebm.hooks import Options, Terms
+from seqebm.hooks import Options as BaseOptions
+from seqebm.hooks import Terms
 
 
 class Functional:
     """Base of the losses. ``good`` says whether the loss is good on its own (LeCun & Huang)."""
 
-    Options: type[Options] = Options
+    Options: type[BaseOptions] = BaseOptions
+    options: BaseOptions
     good: bool = True
     margin: float | None = 0.0
 
-    def __init__(self, options: Options | None = None) -> None:
+    def __init__(self, options: BaseOptions | None = None) -> None:
         self.options = options or self.Options()
 
     def __call__(self, terms: Terms) -> Tensor:
@@ -41,12 +43,24 @@ class Functional:
         raise NotImplementedError
 
 
-class _Margin(Options):
+class _Margin(BaseOptions):
     margin: float = Field(1.0, gt=0, description="energy gap I - C that is asked for")
 
 
-class _Scale(Options):
+class _Scale(BaseOptions):
     scale: float = Field(1.0, gt=0, description="multiplies C - I before the squashing function")
+
+
+class _Ramp(BaseOptions):
+    """Options of LVQ2."""
+
+    delta: float = Field(0.3, gt=0, description="width of the ramp, relative to I")
+
+
+class _Weight(BaseOptions):
+    """Options of the square-exponential loss."""
+
+    gamma: float = Field(1.0, gt=0, description="weight of the contrastive term")
 
 
 class Energy(Functional):
@@ -77,11 +91,12 @@ class Hinge(Functional):
     """``max(0, m + C - I)``. Tutorial, section 2.2.3; Taskar et al. (2003) for sequences."""
 
     Options = _Margin
+    options: _Margin
+    margin: float  # m
 
-    @property
-    def margin(self) -> float:  # type: ignore[override]
-        """The margin m."""
-        return self.options.margin
+    def __init__(self, options: _Margin | None = None) -> None:
+        super().__init__(options)
+        self.margin = self.options.margin
 
     def __call__(self, terms: Terms) -> Tensor:
         """See :class:`Hinge`."""
@@ -92,6 +107,7 @@ class Log(Functional):
     """``log(1 + exp(s (C - I))) / s``: a soft hinge with an infinite margin. Tutorial, 2.2.3."""
 
     Options = _Scale
+    options: _Scale
     margin = None
 
     def __call__(self, terms: Terms) -> Tensor:
@@ -113,18 +129,16 @@ class LVQ2(Functional):
 
     good = False
 
-    class Options(Options):  # type: ignore[no-redef]
-        """Options of LVQ2."""
-
-        delta: float = Field(0.3, gt=0, description="width of the ramp, relative to I")
+    Options = _Ramp
+    options: _Ramp
 
     def __call__(self, terms: Terms) -> Tensor:
         """See :class:`LVQ2`."""
         if bool((terms.offending <= 0).any()):
             raise ValueError(
                 f"lvq2 needs energies > 0, but an incorrect answer has energy "
-                f"{float(terms.offending.detach().min()):.4g}; use a lattice with positive energies "
-                "(templates) or another loss (mce, hinge, nll)"
+                f"{float(terms.offending.detach().min()):.4g}; use a lattice with positive "
+                "energies (templates) or another loss (mce, hinge, nll)"
             )
         # C / I - 1 rather than (C - I) / I: finite, with zero gradient, when no rival exists.
         ratio = (terms.correct / terms.offending - 1) / self.options.delta
@@ -138,6 +152,7 @@ class MCE(Functional):
     """
 
     Options = _Scale
+    options: _Scale
     margin = None
 
     def __call__(self, terms: Terms) -> Tensor:
@@ -149,11 +164,12 @@ class SquareSquare(Functional):
     """``C² + max(0, m - I)²``, for energies bounded below by 0. LeCun & Huang (2005)."""
 
     Options = _Margin
+    options: _Margin
+    margin: float  # asked of I itself, not of I - C
 
-    @property
-    def margin(self) -> float:  # type: ignore[override]
-        """The margin m (asked of I itself, not of I - C)."""
-        return self.options.margin
+    def __init__(self, options: _Margin | None = None) -> None:
+        super().__init__(options)
+        self.margin = self.options.margin
 
     def __call__(self, terms: Terms) -> Tensor:
         """See :class:`SquareSquare`."""
@@ -163,11 +179,8 @@ class SquareSquare(Functional):
 class SquareExponential(Functional):
     """``C² + γ exp(-I)``, for energies bounded below by 0. Osadchy, Miller & LeCun (2005)."""
 
-    class Options(Options):  # type: ignore[no-redef]
-        """Options of the square-exponential loss."""
-
-        gamma: float = Field(1.0, gt=0, description="weight of the contrastive term")
-
+    Options = _Weight
+    options: _Weight
     margin = None
 
     def __call__(self, terms: Terms) -> Tensor:
@@ -204,4 +217,3 @@ class MEE(Functional):
         if math.isinf(terms.beta):
             return (gap > 0).to(gap.dtype) + 0 * gap
         return -torch.expm1(-terms.beta * gap)
-

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from seqebm.hooks import Terms, get_host
 from seqebm.lattices.answers import AnswerSet
 
@@ -40,32 +41,33 @@ def two(correct: float, offending: float, beta: float = 1.0) -> Terms:
 
 
 def test_all_ten_are_registered():
-    assert NAMES == sorted(
+    assert sorted(
         ["energy", "perceptron", "hinge", "log", "lvq2", "mce", "square_square",
          "square_exponential", "nll", "mee"]
-    )  # fmt: skip
+    ) == NAMES  # fmt: skip
 
 
-C, I, B = 0.7, 0.4, 2.0
+# Energies of the right answer and of its rival (I), and β.
+C, R, B = 0.7, 0.4, 2.0
 FORMULAS = [
     ("energy", {}, C),
-    ("perceptron", {}, C - min(C, I)),
-    ("hinge", {"margin": 0.5}, max(0, 0.5 + C - I)),
-    ("log", {}, math.log(1 + math.exp(C - I))),
-    ("log", {"scale": 3.0}, math.log(1 + math.exp(3 * (C - I))) / 3),
-    ("lvq2", {"delta": 2.0}, min(1, max(0, (C - I) / (2.0 * I)))),
+    ("perceptron", {}, C - min(C, R)),
+    ("hinge", {"margin": 0.5}, max(0, 0.5 + C - R)),
+    ("log", {}, math.log(1 + math.exp(C - R))),
+    ("log", {"scale": 3.0}, math.log(1 + math.exp(3 * (C - R))) / 3),
+    ("lvq2", {"delta": 2.0}, min(1, max(0, (C - R) / (2.0 * R)))),
     ("lvq2", {"delta": 0.1}, 1.0),
-    ("mce", {"scale": 4.0}, 1 / (1 + math.exp(-4 * (C - I)))),
-    ("square_square", {"margin": 0.9}, C**2 + max(0, 0.9 - I) ** 2),
-    ("square_exponential", {"gamma": 0.3}, C**2 + 0.3 * math.exp(-I)),
-    ("nll", {}, C + math.log(math.exp(-B * C) + math.exp(-B * I)) / B),
-    ("mee", {}, 1 - math.exp(-B * C) / (math.exp(-B * C) + math.exp(-B * I))),
+    ("mce", {"scale": 4.0}, 1 / (1 + math.exp(-4 * (C - R)))),
+    ("square_square", {"margin": 0.9}, C**2 + max(0, 0.9 - R) ** 2),
+    ("square_exponential", {"gamma": 0.3}, C**2 + 0.3 * math.exp(-R)),
+    ("nll", {}, C + math.log(math.exp(-B * C) + math.exp(-B * R)) / B),
+    ("mee", {}, 1 - math.exp(-B * C) / (math.exp(-B * C) + math.exp(-B * R))),
 ]
 
 
 @pytest.mark.parametrize(("name", "options", "value"), FORMULAS)
 def test_formula(name, options, value):
-    assert make(name, **options)(two(C, I, B)).item() == pytest.approx(value, abs=1e-12)
+    assert make(name, **options)(two(C, R, B)).item() == pytest.approx(value, abs=1e-12)
 
 
 energies = st.lists(st.floats(0.05, 5), min_size=2, max_size=6)
