@@ -184,8 +184,11 @@ def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in top.items():
         old = base.get(key)
-        same = isinstance(old, dict) and isinstance(value, dict)
-        if same and value.get("name", old.get("name")) == old.get("name"):
+        if (
+            isinstance(old, dict)
+            and isinstance(value, dict)
+            and value.get("name", old.get("name")) == old.get("name")
+        ):
             merged[key] = _merge(old, value)
         else:
             merged[key] = value

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import yaml
 from lightning_fabric import Fabric
+from lightning_fabric.loggers import Logger
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -125,13 +126,14 @@ class _Run:
 
     def run(self) -> Recognizer:
         """Initialise or resume, run the epochs, save the model."""
-        loggers = []
+        loggers: list[Logger] = []
         if self.training.logger == "tensorboard":
             from lightning_fabric.loggers import TensorBoardLogger  # an optional extra
 
             loggers.append(TensorBoardLogger(self.exp, name="tensorboard", version=""))
+        precision: Any = self.training.precision  # checked by Fabric
         fabric = Fabric(
-            accelerator=self.training.accelerator, devices=1, precision=self.training.precision,
+            accelerator=self.training.accelerator, devices=1, precision=precision,
             loggers=loggers,
         )  # fmt: skip
         self.device = fabric.device
@@ -156,7 +158,10 @@ class _Run:
         sampler = LengthBucketedSampler(
             self.train_set.lengths, self.training.batch_size, seed=self.training.seed
         )
-        loader = DataLoader(self.train_set, batch_sampler=sampler, collate_fn=collate)
+        loader = cast(  # the type of a DataLoader is that of its examples, not of its batches
+            DataLoader[Batch],
+            DataLoader(self.train_set, batch_sampler=sampler, collate_fn=collate),
+        )
         while self.epoch < self.training.epochs and not self._should_stop():
             started = time.monotonic()
             sampler.set_epoch(self.epoch)
@@ -230,7 +235,9 @@ class _Run:
             try:
                 losses, terms = model(batch.signal, batch.lengths, batch.targets)
             except ValueError as error:  # a kernel met NaN, or a loss energies it cannot take
-                raise DataError(self._diverged(f"{error} (in a batch with {batch.ids[0]})")) from error
+                raise DataError(
+                    self._diverged(f"{error} (in a batch with {batch.ids[0]})")
+                ) from error
             self._check_finite(losses, terms, batch)
             meter.add(losses, terms)
             feasible = torch.isfinite(terms.correct)
@@ -276,7 +283,7 @@ class _Run:
     @property
     def _evaluated(self) -> Recognizer:
         """The model that is validated and kept: the averaged one if weights are averaged."""
-        return self.average.module if self.average is not None else self.model
+        return self.model if self.average is None else cast(Recognizer, self.average.module)
 
     @torch.no_grad()
     def _validate(self) -> dict[str, Any]:

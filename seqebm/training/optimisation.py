@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import nn
@@ -18,8 +19,10 @@ def make_optimizer(model: Recognizer, training: Training) -> torch.optim.Optimiz
     Biases, normalisation weights and the lattice's parameters are not decayed: templates are
     points in feature space, and pulling them to the origin would say something about the task.
     """
-    lattice = {id(p) for p in model.lattice.parameters()}  # type: ignore[attr-defined]
-    matrices, vectors, templates = [], [], []
+    lattice = {id(p) for p in cast(nn.Module, model.lattice).parameters()}
+    matrices: list[nn.Parameter] = []
+    vectors: list[nn.Parameter] = []
+    templates: list[nn.Parameter] = []
     for parameter in model.parameters():
         if not parameter.requires_grad:
             continue
