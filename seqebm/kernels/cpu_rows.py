@@ -91,9 +91,7 @@ def row_span(i, t_lengths, l_lengths, columns, band, slope, limits, width):
 
 
 @njit(**JIT)
-def next_row(
-    i, rows, length, shifts, base, least, extra, at, di, dj, penalty, ring, pad, width
-):
+def next_row(i, rows, length, shifts, base, least, extra, at, di, dj, penalty, ring, pad, width):
     """Move the base to row ``i`` and prepare its steps.
 
     Args:

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from seqebm.kernels import cpu
 from seqebm.kernels.checks import (
@@ -79,10 +80,15 @@ def _(local, t_lengths, l_lengths, beta, steps, band, slope, with_posterior):
 
 def _keep_posterior(ctx, inputs, output) -> None:
     energies, posterior = output
+    ctx.mark_non_differentiable(posterior)
+    ctx.set_materialize_grads(False)  # else a table of zeros comes back for the posterior
     ctx.save_for_backward(torch.isinf(energies), posterior)
 
 
+@once_differentiable
 def _posterior_backward(ctx, energies_gradient, _):
+    if energies_gradient is None:
+        return (None,) * 8
     infeasible, posterior = ctx.saved_tensors
     # 0 * inf is not a number: a loss of an infeasible pair may send back an infinite gradient.
     factor = energies_gradient.masked_fill(infeasible, 0.0)

@@ -77,5 +77,7 @@ def launch(worker: Callable[..., None], items: int, *arguments: object) -> None:
         worker(counter, *arguments)
     finally:
         # The arrays must outlive every thread that writes to them, whatever happened here.
+        # On a busy machine a helper may not have woken up before all was done: do not wait for it.
         for future in started:
-            future.result()
+            if not future.cancel():
+                future.result()

@@ -279,3 +279,14 @@ def test_compiled_by_torch():
         function(c).backward()
         gradients.append(c.grad)
     assert torch.equal(*gradients)
+
+
+def test_second_derivatives_are_refused():
+    local = torch.rand(1, 3, 3, requires_grad=True)
+    n = torch.tensor([3])
+    energies = ops.warp_free_energy(local, n, n, 1.0, "symmetric1")
+    losses = {"does not require grad": energies.sum(), "once_diff": energies.square().sum()}
+    for message, loss in losses.items():
+        (gradient,) = torch.autograd.grad(loss, local, create_graph=True)
+        with pytest.raises(RuntimeError, match=message):
+            gradient.square().sum().backward()

@@ -7,6 +7,7 @@ no arguments that does the job once and returns the result as an array. Only tha
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -15,8 +16,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.floating]
 Job = Callable[[], Array]
-#: Every contender may use this many threads.
-THREADS = 2
+#: Every contender may use this many threads; ``--threads`` sets it.
+THREADS = int(os.environ.get("SEQEBM_BENCH_THREADS", "2"))
 
 
 def _ragged(rng: np.random.Generator, count: int, shortest: int, longest: int, features: int):

@@ -27,12 +27,13 @@ ROOT = Path(__file__).resolve().parents[2]
 class Contender:
     """A running worker process: see :mod:`tools.bench.worker`."""
 
-    def __init__(self, row: str, name: str) -> None:
+    def __init__(self, row: str, name: str, threads: int) -> None:
         environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
-            "OMP_NUM_THREADS": str(jobs.THREADS),
-            "NUMBA_NUM_THREADS": str(jobs.THREADS),
+            "SEQEBM_BENCH_THREADS": str(threads),
+            "OMP_NUM_THREADS": str(threads),
+            "NUMBA_NUM_THREADS": str(threads),
         }
         self.name = name
         self.times: list[float] = []
@@ -67,9 +68,9 @@ class Contender:
         self.process.wait()
 
 
-def measure(row: str, rounds: int, seconds: float) -> list[dict[str, Any]]:
+def measure(row: str, threads: int, rounds: int, seconds: float) -> list[dict[str, Any]]:
     """Facts of every contender of a row: ours first."""
-    contenders = [Contender(row, name) for name in jobs.ROWS[row][1]]
+    contenders = [Contender(row, name, threads) for name in jobs.ROWS[row][1]]
     for _ in range(rounds):
         for contender in contenders:
             if contender.runs:
@@ -119,17 +120,24 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("--rounds", type=int, default=8, help="turns of each contender")
     parser.add_argument("--seconds", type=float, default=0.5, help="length of a turn")
+    parser.add_argument(
+        "--threads", type=int, default=jobs.THREADS,
+        help="threads of each contender; 1 gives steadier figures on a machine that others use",
+    )  # fmt: skip
     options = parser.parse_args()
     console = Console()
     report: dict[str, Any] = {
         "machine": platform.processor() or platform.machine(), "cores": os.cpu_count(),
-        "threads": jobs.THREADS, "python": platform.python_version(), "rows": [],
+        "threads": options.threads, "python": platform.python_version(), "rows": [],
     }  # fmt: skip
     for row in options.only or jobs.ROWS:
         before = os.getloadavg()[0]
-        facts = measure(row, options.rounds, options.seconds)
+        facts = measure(row, options.threads, options.rounds, options.seconds)
         after = os.getloadavg()[0]
-        load = f"load average {before:.1f} before, {after:.1f} after, {os.cpu_count()} cores"
+        load = (
+            f"{options.threads} threads on {os.cpu_count()} cores, "
+            f"load average {before:.1f} before, {after:.1f} after"
+        )
         console.print(_table(facts, f"{jobs.ROWS[row][0]}  ({load})"))
         report["rows"].append({"load": [before, after], "contenders": facts})
     if options.json:
