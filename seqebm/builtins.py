@@ -21,6 +21,7 @@ def seqebm_register_lattices(register):
     """The lattices of the core."""
     register("templates", "seqebm.lattices.templates:Templates")
     register("pooled", "seqebm.lattices.pooled:Pooled")
+    register("sum", "seqebm.lattices.factors:Sum")
 
 
 @hookimpl

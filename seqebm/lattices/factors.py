@@ -1,0 +1,75 @@
+"""A factor graph over lattices: energies add."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ConfigDict, Field
+from torch import Tensor, nn
+
+from seqebm.hooks import Lattice, get_host
+from seqebm.hooks import Options as BaseOptions
+from seqebm.lattices.answers import AnswerSet
+
+
+class Sum(AnswerSet):
+    """``E(Y, Z, X) = Σ_k s_k E_k(Y, Z_k, X)``: several lattices that look at the same features.
+
+    Their latent variables are independent given the answer, so the free energy of the sum is the
+    sum of free energies, ``F_β(s E) = s F_{sβ}(E)``: each part marginalises its own. With a part
+    that knows the order of events (templates) and one that only knows which occurred (pooled),
+    each corrects the other.
+    """
+
+    class Part(BaseOptions):
+        """One lattice: its name, its options, and the factor on its energies."""
+
+        model_config = ConfigDict(extra="allow", frozen=True)
+        name: str
+        scale: float = Field(1.0, gt=0, description="multiplies the part's energies, s_k")
+
+    class Options(BaseOptions):
+        """Options of the sum."""
+
+        parts: list[Sum.Part] = Field(min_length=1, description="the lattices that add up")
+
+    def __init__(self, options: Sum.Options, input_dim: int, vocabulary: tuple[str, ...]) -> None:
+        super().__init__(vocabulary)
+        self.scales = [part.scale for part in options.parts]
+        self.parts = nn.ModuleList()
+        for index, part in enumerate(options.parts):
+            spec: dict[str, Any] = part.model_dump(exclude={"scale"})
+            lattice = get_host().registry.make(
+                "lattices",
+                spec,
+                f"lattice.parts.{index}",
+                input_dim=input_dim,
+                vocabulary=self.vocabulary,
+            )
+            self.parts.append(lattice)
+
+    def energies(self, features: Tensor, lengths: Tensor, beta: float) -> Tensor:
+        """``(B, T, D)``, ``(B,)`` -> ``(B, W)``."""
+        total: Any = 0.0
+        for scale, part in zip(self.scales, self.parts, strict=True):
+            total = total + scale * part.answers(features, lengths, scale * beta).energies
+        return total
+
+    def minimum_frames(self, target: str) -> int:
+        """As many frames as the most demanding part needs."""
+        return max(part.minimum_frames(target) for part in self._lattices())
+
+    def initialise(self, features: list[Tensor], targets: list[str]) -> None:
+        """Initialise every part."""
+        for part in self._lattices():
+            part.initialise(features, targets)
+
+    def align(self, features: Tensor, word: str) -> Any:
+        """The warp of the first part that has one. Raises AttributeError if none has."""
+        for part in self.parts:
+            if hasattr(part, "align"):
+                return part.align(features, word)
+        raise AttributeError("no part of this sum has a warp")
+
+    def _lattices(self) -> list[Lattice]:
+        return list(self.parts)  # type: ignore[arg-type]
