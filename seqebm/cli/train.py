@@ -41,7 +41,8 @@ def train_command(
         TextColumn("{task.fields[note]}"), TimeRemainingColumn(),
     )  # fmt: skip
     history = []
-    with Progress(*columns, console=console, transient=True) as bar:
+    quiet = not console.is_terminal  # a log file wants lines, not a bar
+    with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
         task = bar.add_task("", total=None, epoch=0, epochs=parsed.training.epochs, note="reading")
 
         def show(progress: loop.Progress) -> None:
