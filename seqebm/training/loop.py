@@ -126,16 +126,7 @@ class _Run:
 
     def run(self) -> Recognizer:
         """Initialise or resume, run the epochs, save the model."""
-        loggers: list[Logger] = []
-        if self.training.logger == "tensorboard":
-            from lightning_fabric.loggers import TensorBoardLogger  # an optional extra
-
-            loggers.append(TensorBoardLogger(self.exp, name="tensorboard", version=""))
-        precision: Any = self.training.precision  # checked by Fabric
-        fabric = Fabric(
-            accelerator=self.training.accelerator, devices=1, precision=precision,
-            loggers=loggers,
-        )  # fmt: skip
+        fabric = self._fabric()
         self.device = fabric.device
         self.model.to(self.device)
         checkpoint = checkpoints.newest(self.exp / "checkpoints")
@@ -175,6 +166,31 @@ class _Run:
             self._checkpoint(optimizer)
             self.progress(Progress(self.epoch, self.training.epochs, 0, 0, row))
         return self._finish()
+
+    def _fabric(self) -> Fabric:
+        """Device, precision and loggers. Raises :class:`ConfigError` for what is not there."""
+        loggers: list[Logger] = []
+        if self.training.logger == "tensorboard":
+            from lightning_fabric.loggers import TensorBoardLogger
+
+            try:
+                loggers.append(TensorBoardLogger(self.exp, name="tensorboard", version=""))
+            except ImportError as error:
+                raise ConfigError(
+                    "training.logger: tensorboard is not installed; "
+                    "pip install 'seqebm[tensorboard]', or set training.logger: csv"
+                ) from error
+        precision: Any = self.training.precision
+        try:
+            return Fabric(
+                accelerator=self.training.accelerator, devices=1, precision=precision,
+                loggers=loggers,
+            )  # fmt: skip
+        except (ValueError, RuntimeError) as error:  # Fabric's checks of names and hardware
+            raise ConfigError(
+                f"training.accelerator {self.training.accelerator!r}, training.precision "
+                f"{precision!r}: {error}"
+            ) from error
 
     def _initialise(self) -> None:
         """Global statistics of the front-end, feasibility, and the lattice's starting point."""

@@ -276,3 +276,27 @@ def test_divergence_is_a_message(tones, tmp_path):
 def test_a_loss_that_cannot_take_the_energies_says_so(tones, tmp_path):
     with pytest.raises(DataError, match="lvq2 needs energies > 0"):
         train(config("loss.name=lvq2", "lattice={name: pooled}"), tones / "train", tmp_path / "e")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("training.precision=31-true", "training.precision '31-true'"),
+        ("training.accelerator=abacus", "training.accelerator 'abacus'"),
+    ],
+)
+def test_what_fabric_refuses(tones, tmp_path, setting, message):
+    with pytest.raises(ConfigError, match=message):
+        train(config(setting), tones / "train", tmp_path / "exp")
+
+
+def test_tensorboard(tones, tmp_path):
+    settings = ["training.logger=tensorboard", "training.epochs=1"]
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        with pytest.raises(ConfigError, match="pip install"):
+            train(config(*settings), tones / "train", tmp_path / "exp")
+    else:
+        train(config(*settings), tones / "train", tmp_path / "exp")
+        assert list((tmp_path / "exp" / "tensorboard").glob("events*"))
