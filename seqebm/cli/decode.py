@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from seqebm.errors import ConfigError, SeqebmError
+from seqebm.files import write_text
 
 if TYPE_CHECKING:
     from seqebm.data import Utterance
@@ -47,6 +49,10 @@ def decode_command(
         raise ConfigError("give either FILES or --data DIR (see seqebm decode --help)")
     if output is not None and data is None:
         raise ConfigError("--output belongs to --data DIR")
+    if plot is not None:
+        from seqebm.decoding.figures import check_picture
+
+        check_picture(plot)  # now, not after the work
     from seqebm.data import DataDir
     from seqebm.decoding import words
     from seqebm.models import Recognizer
@@ -66,13 +72,16 @@ def decode_command(
             typer.echo(json.dumps(result.as_dict(), ensure_ascii=False))
     if output is not None:
         _write(output, utterances, answers)
-        messages.print(f"{len(answers)} of {len(utterances)} answers are in {output}")
+        summary = f"{len(answers)} of {len(utterances)} answers are in {output}"
+        messages.print(summary, markup=False, highlight=False, soft_wrap=True)
     elif not as_json and answers:
         Console().print(_table(answers))
     if plot is not None:
         _plot(recognizer, utterances, answers, plot)
     for failure in failures:
-        messages.print(f"error: {failure}", style="red", markup=False, highlight=False)
+        messages.print(
+            f"error: {failure}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
     if failures:
         raise typer.Exit(1)
 
@@ -92,8 +101,8 @@ def _table(answers: list[Recognition]) -> Table:
     table.add_column("runner-up")
     for answer in answers:
         table.add_row(
-            answer.id, answer.word, f"{answer.energy:.4f}", f"{answer.margin:.4f}",
-            f"{answer.confidence:.1%}", answer.runner_up or "",
+            Text(answer.id), Text(answer.word), f"{answer.energy:.4f}", f"{answer.margin:.4f}",
+            f"{answer.confidence:.1%}", Text(answer.runner_up or ""),
         )  # fmt: skip
     return table
 
@@ -101,13 +110,12 @@ def _table(answers: list[Recognition]) -> Table:
 def _write(output: Path, utterances: list[Utterance], answers: list[Recognition]) -> None:
     from seqebm.data import write_table
 
-    output.mkdir(parents=True, exist_ok=True)
     write_table(output / "hyp.txt", {a.id: a.word for a in answers})
     if all(u.text is not None for u in utterances):
         write_table(output / "ref.txt", {u.id: u.text or "" for u in utterances})
     write_table(output / "utt2spk", {u.id: u.speaker or u.id for u in utterances})
     lines = (json.dumps(a.as_dict(), ensure_ascii=False) for a in answers)
-    (output / "answers.jsonl").write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    write_text(output / "answers.jsonl", "".join(f"{line}\n" for line in lines))
 
 
 def _plot(
@@ -117,10 +125,20 @@ def _plot(
     from seqebm.decoding.words import read_example
 
     by_id = {u.id: u for u in utterances}
-    for answer in answers:
-        path = plot
-        if len(answers) > 1:
-            name = Path(answer.id).stem
-            path = plot.with_name(f"{plot.stem}-{name}{plot.suffix or '.png'}")
+    for answer, path in zip(answers, picture_paths(plot, [a.id for a in answers]), strict=True):
         plot_recognition(recognizer, read_example(recognizer, by_id[answer.id]), answer, path)
-        messages.print(f"drawn: {path}", highlight=False)
+        messages.print(f"drawn: {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def picture_paths(plot: Path, ids: list[str]) -> list[Path]:
+    """Where the picture of each answer goes: ``plot`` itself if there is only one."""
+    if len(ids) == 1:
+        return [plot]
+    paths: list[Path] = []
+    for name in (Path(i).stem for i in ids):
+        path, count = plot.with_name(f"{plot.stem}-{name}{plot.suffix}"), 1
+        while path in paths:  # a/x.wav and b/x.wav
+            count += 1
+            path = plot.with_name(f"{plot.stem}-{name}-{count}{plot.suffix}")
+        paths.append(path)
+    return paths

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seqebm.errors import DataError
+from seqebm.files import write_text
 
 if TYPE_CHECKING:
     from seqebm.decoding.scoring import Interval, Score
@@ -200,8 +201,4 @@ def _write_json(
     if path == Path("-"):
         typer.echo(text)
         return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+    write_text(path, text + "\n")

@@ -7,13 +7,13 @@ lenient (any order, CRLF, a byte-order mark, blank lines) but keeps account of w
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from seqebm.errors import DataError
+from seqebm.files import write_text
 
 BOM = b"\xef\xbb\xbf"
 
@@ -168,17 +168,4 @@ def write_table(path: str | os.PathLike[str], rows: Mapping[str, str]) -> None:
         if "\n" in value or "\r" in value:
             raise DataError(f"{path}: {name}: the value {value!r} holds a line end")
     lines = (f"{name} {rows[name]}".rstrip() for name in sorted(rows, key=byte_order))
-    temporary: str | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.writelines(f"{line}\n" for line in lines)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner can read
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+    write_text(path, "".join(f"{line}\n" for line in lines))

@@ -66,6 +66,8 @@ def plot_confusions(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    from seqebm.decoding.figures import save_figure
+
     rows, columns, counts = confusion_matrix(confusions, most)
     if not rows:
         raise DataError("there are no words to draw a confusion matrix of")
@@ -104,8 +106,4 @@ def plot_confusions(
             fontsize=8 if len(columns) <= 20 else 6,
             color="white" if shares[row, column] > 0.5 else "firebrick" if wrong else "black",
         )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:  # ValueError: an ending that matplotlib does not know
-        raise DataError(f"{path}: the picture cannot be written: {error}") from error
+    save_figure(figure, path, dpi=150)

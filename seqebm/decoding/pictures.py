@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.gridspec import GridSpec
 
 from seqebm.data.batching import Example
+from seqebm.decoding.figures import save_figure
 from seqebm.decoding.words import Recognition
 from seqebm.models import Recognizer
 
@@ -25,7 +26,8 @@ def plot_recognition(
 ) -> None:
     """Draw the frames, the warp onto the winning template, and the energies of all words.
 
-    A lattice without an ``align`` method (no latent warp) gets no warp panel.
+    A lattice without an ``align`` method (no latent warp) gets no warp panel. Raises
+    :class:`DataError` if ``path`` cannot be written.
     """
     lengths = torch.tensor([len(example.signal)])
     frames, frame_lengths = model.frontend(example.signal[None], lengths)
@@ -43,8 +45,7 @@ def plot_recognition(
         f"{answer.id}: {answer.word!r} (energy {answer.energy:.3f}, margin {answer.margin:.3f}, "
         f"confidence {answer.confidence:.0%})"
     )
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    save_figure(figure, path)
     plt.close(figure)
 
 
@@ -92,6 +93,5 @@ def plot_history(history: Sequence[dict[str, Any]], path: str | Path) -> None:
         ax.grid(alpha=0.3)
         if history:
             ax.legend(fontsize=8)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    save_figure(figure, path)
     plt.close(figure)

@@ -6,10 +6,6 @@ can execute code.
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,48 +15,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 import seqebm
+from seqebm import files
 from seqebm.errors import ModelError
 
 FORMAT_VERSION = 1
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part.
-
-    Raises :class:`ModelError` if the disk is full or the place cannot be written; what was at
-    ``path`` before is still there.
-    """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
-        ) as file:
-            temporary = file.name
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's 0600 would hide it from colleagues
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-        remedy = (
-            f"the disk is full; {len(data):,} bytes are needed"
-            if error.errno in (errno.ENOSPC, errno.EDQUOT)
-            else "check that the directory exists and may be written"
-        )
-        raise ModelError(
-            f"{path}: could not be written ({error.strerror or error}): {remedy}. "
-            "Earlier checkpoints are untouched; rerun to continue from the newest."
-        ) from error
-
-
-def _umask() -> int:
-    value = os.umask(0)
-    os.umask(value)
-    return value
+    """Write a file of an experiment, atomically. Raises :class:`ModelError`."""
+    hint = " Earlier checkpoints are untouched; rerun to continue from the newest."
+    files.write_bytes(path, data, ModelError, hint)
 
 
 def write(path: Path, tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> None:

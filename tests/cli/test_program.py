@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 import yaml
 from toy import TINY
 
+from seqebm.cli.decode import picture_paths
 from seqebm.models.config import parse_config
 from seqebm.training import train
 
@@ -83,6 +86,23 @@ def test_decode_files(exp, tones, tmp_path):
     result = run("decode", "--model", exp, wavs[0], tmp_path / "gone.wav")
     assert_fails(result, "gone.wav")
     assert rows[0]["word"] in result.stdout, "the good file is still answered"
+
+
+def test_pictures_have_names_of_their_own():
+    paths = picture_paths(Path("out.png"), ["a/x.wav", "b/x.wav", "y.wav"])
+    assert [str(p) for p in paths] == ["out-x.png", "out-x-2.png", "out-y.png"]
+    assert picture_paths(Path("out.png"), ["x.wav"]) == [Path("out.png")]
+
+
+def test_names_that_look_like_markup_and_unwritable_outputs(exp, tones, tmp_path):
+    wav = shutil.copy(next((tones / "wav").glob("test-*")), tmp_path / "a[red]b.wav")
+    result = run("decode", "--model", exp, wav, "--plot", tmp_path / "a.xyz")
+    assert_fails(result, "a.xyz: a picture needs")
+    result = run("decode", "--model", exp, wav, "--plot", f"{wav}/a.png")
+    assert "[red]" in result.stdout
+    assert_fails(result, "a.png: could not be written")
+    result = run("decode", "--model", exp, "--data", tones / "test", "--output", wav)
+    assert_fails(result, "hyp.txt: could not be written")
 
 
 def test_usage_errors(exp, tones, tmp_path):
