@@ -96,6 +96,8 @@ def validate(model: type[BaseModel], values: Any, where: str) -> Any:
                     f"{place}: unknown key.{did_you_mean(location[-1], valid)} "
                     f"Valid keys: {', '.join(valid) or 'none'}."
                 )
+            elif fault["type"] == "missing":  # its input is all that surrounds it
+                lines.append(f"{place}: is missing; it has no default.")
             else:
                 lines.append(f"{place}: {fault['msg']} (got {fault['input']!r}).")
         raise ConfigError("\n".join(lines)) from None

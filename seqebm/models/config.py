@@ -177,6 +177,8 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     base = values.pop("base", None)
     if base is None:
         return values
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: 'base' names one config file, not {base!r}")
     return _merge(_read(path.parent / base, (*seen, path.resolve())), values)
 
 

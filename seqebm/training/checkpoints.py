@@ -104,12 +104,17 @@ def _paths(directory: Path) -> list[Path]:
 
 
 def newest(directory: Path) -> Checkpoint | None:
-    """The newest readable checkpoint; a damaged one is reported and the one before is used."""
-    for path in reversed(_paths(directory)):
+    """The newest readable checkpoint; a damaged one is reported and the one before is used.
+
+    None if there is none, or none that can be read.
+    """
+    paths = _paths(directory)
+    for index in reversed(range(len(paths))):
         try:
-            return Checkpoint.load(path)
+            return Checkpoint.load(paths[index])
         except ModelError as error:
-            logger.warning("%s The checkpoint before it is used.", error)
+            remedy = f"{paths[index - 1].name} is used" if index else "training starts anew"
+            logger.warning("%s Here, %s.", error, remedy)
     return None
 
 

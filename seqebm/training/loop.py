@@ -102,7 +102,12 @@ class _Run:
         """Write config.yaml, or compare with the one that is there."""
         path = self.exp / "config.yaml"
         if path.exists():
-            before = yaml.safe_load(path.read_text(encoding="utf-8"))
+            try:
+                before = yaml.safe_load(path.read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+                raise ConfigError(
+                    f"{path}: cannot be read ({error}): give another --exp, or delete {self.exp}"
+                ) from error
             changed = sorted(_differences(before, yaml.safe_load(self.config.to_yaml())))
             if changed:
                 raise ConfigError(

@@ -102,3 +102,16 @@ def test_local_plugin(base, tmp_path):
     base.write_text(BASE + "\nplugins: [missing.py]")
     with pytest.raises(PluginError, match=r"missing.py does not exist"):
         load_config(base)
+
+
+def test_base_must_name_a_file(tmp_path):
+    (tmp_path / "a.yaml").write_text("base: [b.yaml]")
+    with pytest.raises(ConfigError, match=r"a.yaml: 'base' names one config file, not \['b"):
+        load_config(tmp_path / "a.yaml")
+
+
+def test_a_missing_section_is_named_and_nothing_is_dumped(base):
+    base.write_text(BASE.replace("loss: nll", ""))
+    with pytest.raises(ConfigError) as caught:
+        load_config(base)
+    assert str(caught.value) == f"{base}: loss: is missing; it has no default."
