@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
 @dataclass
@@ -54,7 +55,7 @@ def doctor_command(
         table = Table("", "what", "found", "remedy", box=None, header_style="bold")
         for check in checks:
             mark = "[green]ok[/]" if check.remedy is None else "[red]!![/]" if check.fatal else "--"
-            table.add_row(mark, check.name, check.value, check.remedy or "")
+            table.add_row(mark, *map(Text, (check.name, check.value, check.remedy or "")))
         Console().print(table)
     if any(check.fatal for check in checks):
         raise typer.Exit(1)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from seqebm.hooks import get_host
 
@@ -39,10 +40,10 @@ def plugins_command(
         "plugin", "distribution", "version", "state", title="Plugins", title_justify="left"
     )
     for info in host.plugins:
-        state = f"[red]broken: {info.error}[/]" if info.error else f"{len(info.hooks)} hooks"
-        table.add_row(info.name, info.distribution, info.version, state)
+        state = Text(f"broken: {info.error}", "red") if info.error else f"{len(info.hooks)} hooks"
+        table.add_row(Text(info.name), info.distribution, info.version, state)
     console.print(table)
     table = Table("kind", "name", "plugin", "source", title="Components", title_justify="left")
     for component in components:
-        table.add_row(component.kind, component.name, component.plugin, component.source)
+        table.add_row(component.kind, component.name, Text(component.plugin), component.source)
     console.print(table)

@@ -60,7 +60,7 @@ def train_command(
         loop.train(parsed, data, exp, valid, show)
     if history:
         plot_history(history, exp / "training.png")
-    console.print(f"the model is {exp}/model.safetensors", highlight=False)
+    console.print(f"the model is {exp}/model.safetensors", markup=False, highlight=False)
 
 
 def _line(row: dict, epochs: int) -> str:
