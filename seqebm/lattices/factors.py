@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 from torch import Tensor, nn
 
 from seqebm.hooks import Lattice, get_host
@@ -33,6 +33,16 @@ class Sum(AnswerSet):
 
         parts: list[Sum.Part] = Field(min_length=1, description="the lattices that add up")
 
+        @field_validator("parts")
+        @classmethod
+        def _check(cls, parts: list[Sum.Part]) -> list[Sum.Part]:
+            # Each part's own options too: a config is checked before any data is read.
+            for index, part in enumerate(parts):
+                options = part.model_dump(exclude={"name", "scale"})
+                component = get_host().registry.get("lattices", part.name)
+                component.parse(options, f"lattice.parts.{index}")
+            return parts
+
     def __init__(self, options: Sum.Options, input_dim: int, vocabulary: tuple[str, ...]) -> None:
         super().__init__(vocabulary)
         self.scales = [part.scale for part in options.parts]
@@ -51,7 +61,7 @@ class Sum(AnswerSet):
     def energies(self, features: Tensor, lengths: Tensor, beta: float) -> Tensor:
         """``(B, T, D)``, ``(B,)`` -> ``(B, W)``."""
         total: Any = 0.0
-        for scale, part in zip(self.scales, self.parts, strict=True):
+        for scale, part in zip(self.scales, self._lattices(), strict=True):
             total = total + scale * part.answers(features, lengths, scale * beta).energies
         return total
 
@@ -64,11 +74,12 @@ class Sum(AnswerSet):
         for part in self._lattices():
             part.initialise(features, targets)
 
-    def align(self, features: Tensor, word: str) -> Any:
-        """The warp of the first part that has one. Raises AttributeError if none has."""
-        for part in self.parts:
-            if hasattr(part, "align"):
-                return part.align(features, word)
+    @property
+    def align(self) -> Any:
+        """``align`` of the first part that has a warp; no such attribute if none has."""
+        for part in self._lattices():
+            if (align := getattr(part, "align", None)) is not None:
+                return align
         raise AttributeError("no part of this sum has a warp")
 
     def _lattices(self) -> list[Lattice]:

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+
 from seqebm.errors import ConfigError
 from seqebm.hooks import get_host
 
@@ -54,6 +55,10 @@ def test_initialise_align_and_gradients():
     assert lattice.align(features[1], "b").word == "b"
     lattice.energies(torch.stack(features), torch.full((6,), 6), 2.0).sum().backward()
     assert all(p.grad is not None for p in lattice.parameters())
+
+
+def test_no_part_has_a_warp():
+    assert not hasattr(make([{"name": "pooled"}, {"name": "pooled"}]), "align")
 
 
 def test_bad_parts():
