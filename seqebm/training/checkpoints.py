@@ -67,7 +67,8 @@ class Checkpoint:
                 "optimizer_scalars": scalars,
             },
         )
-        for old in _paths(directory)[:-keep]:
+        # Drop old ones, and what a killed run had not finished writing.
+        for old in [*_paths(directory)[:-keep], *directory.glob(".epoch-*.part")]:
             old.unlink(missing_ok=True)
         return path
 

@@ -46,7 +46,7 @@ class EnergyMeter:
                 gap.nan_to_num(posinf=0.0).double().sum(),
                 (gap < self.margin).double().sum(),
                 (gap > 0).double().sum(),
-                (gap.abs() <= FLAT * size).double().sum(),
+                ((gap.abs() <= FLAT * size) & torch.isfinite(gap)).double().sum(),
             ]
         ).cpu()
         self.count += int(feasible.sum())

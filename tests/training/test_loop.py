@@ -19,12 +19,13 @@ from toy import RATE, TINY
 
 from seqebm.data import DataDir, Utterance, write_data_dir
 from seqebm.errors import ConfigError, DataError, InfeasibleError, ModelError
-from seqebm.hooks import get_host, hookimpl
+from seqebm.hooks import Terms, get_host, hookimpl
 from seqebm.hooks.manager import PluginInfo
 from seqebm.models import Recognizer
 from seqebm.models.config import override, parse_config
 from seqebm.training import train
 from seqebm.training.checkpoints import Checkpoint, newest
+from seqebm.training.metrics import EnergyMeter
 
 
 def config(*settings: str):
@@ -300,3 +301,24 @@ def test_tensorboard(tones, tmp_path):
     else:
         train(config(*settings), tones / "train", tmp_path / "exp")
         assert list((tmp_path / "exp" / "tensorboard").glob("events*"))
+
+
+def test_what_a_killed_run_left_half_written_is_removed(tones, tmp_path):
+    debris = tmp_path / "checkpoints" / ".epoch-0001.safetensors.abc.part"
+    debris.parent.mkdir()
+    debris.write_bytes(b"half")
+    train(config("training.epochs=1"), tones / "train", tmp_path)
+    assert os.listdir(debris.parent) == ["epoch-0001.safetensors"]
+
+
+def test_a_damaged_config_of_an_experiment_is_named(tones, tmp_path):
+    (tmp_path / "config.yaml").write_text("a: [")
+    with pytest.raises(ConfigError, match=r"(?s)config.yaml: cannot be read .* give another"):
+        train(config(), tones / "train", tmp_path)
+
+
+def test_no_rival_is_not_a_collapse():
+    meter = EnergyMeter(0.0)
+    inf = torch.tensor([float("inf")])
+    meter.add(torch.zeros(1), Terms(torch.ones(1), torch.ones(1), inf, 1.0))
+    assert meter.row("x")["x_collapsed"] == 0 and meter.row("x")["x_accuracy"] == 1
