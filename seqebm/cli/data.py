@@ -12,7 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from seqebm.errors import ConfigError
+from seqebm.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from seqebm.data import Problem
@@ -45,7 +45,12 @@ def validate_command(
     from seqebm.data import fix, validate
 
     actions = fix(directory) if mend else []
-    progress = Progress(*Progress.get_default_columns(), console=messages, transient=True)
+    progress = Progress(
+        *Progress.get_default_columns(),
+        console=messages,
+        transient=True,
+        disable=not messages.is_terminal,
+    )
     with progress:
         task = progress.add_task("reading files", total=None, visible=check_files)
         problems = validate(
@@ -109,9 +114,17 @@ def prepare_command(
     spec = {"name": name, **parse_options(options or [])}
     prepare = get_host().registry.make("preparers", spec, where="--set")
     columns = (SpinnerColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=messages, transient=True) as progress:
-        progress.add_task(f"preparing {name}", total=None)
-        prepare(destination)
+    quiet = not messages.is_terminal
+    try:
+        destination.mkdir(parents=True, exist_ok=True)  # now, not after the work
+        with Progress(*columns, console=messages, transient=True, disable=quiet) as progress:
+            progress.add_task(f"preparing {name}", total=None)
+            prepare(destination)
+    except OSError as error:
+        place, reason = error.filename or destination, error.strerror or error
+        raise DataError(
+            f"{place}: could not be written ({reason}); choose another DESTINATION, or make room"
+        ) from error
     found = sorted(p.parent for p in destination.rglob("*.scp"))
     for directory in found:
         messages.print(f"prepared {directory}", markup=False, highlight=False, soft_wrap=True)

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from seqebm.cli import data as cli
 from seqebm.data import readers
-from seqebm.errors import ConfigError
+from seqebm.errors import ConfigError, DataError
 from seqebm.hooks import Options, PluginHost, hookimpl, manager
 from seqebm.hooks.manager import PluginInfo
 
@@ -140,3 +140,10 @@ def test_prepare_says_what_is_wrong(tmp_path, arguments, part):
     assert isinstance(result.exception, ConfigError)
     assert part in str(result.exception)
     assert not (tmp_path / "out").exists()
+
+
+def test_prepare_where_nothing_can_be_written(tmp_path):
+    (tmp_path / "file").write_text("x")
+    result = run(cli.app, ["prepare", "toy", str(tmp_path / "file" / "d")])
+    assert isinstance(result.exception, DataError)
+    assert "file/d: could not be written" in str(result.exception)
