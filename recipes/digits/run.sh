@@ -31,7 +31,7 @@ while [ $# -gt 0 ]; do
   esac
   case $1 in
     --corpus) corpus=$2 ;;
-    --data) source=$(realpath -m "$2") ;;
+    --data) case $2 in /*) source=$2 ;; *) source=$PWD/$2 ;; esac ;;
     --stage) stage=$2 ;;
     --stop-stage) stop_stage=$2 ;;
     --jobs) jobs=$2 ;;
@@ -42,6 +42,9 @@ while [ $# -gt 0 ]; do
     --set) settings+=(--set "$2") ;;
   esac
   shift 2
+done
+for number in "$stage" "$stop_stage" ${jobs:+"$jobs"}; do
+  case $number in '' | *[!0-9]* | 0) fail "--stage, --stop-stage and --jobs take whole numbers from 1, not '$number'" ;; esac
 done
 cd "$here"
 case $corpus in
@@ -131,7 +134,7 @@ if wanted 6; then
   first=$(experiments | head -n 1 | cut -d' ' -f4)
   fold=${folds%% *}
   wav=$(head -n 1 "$(split "$fold" test)/wav.scp" | cut -d' ' -f2-)
-  [ "${wav#/}" != "$wav" ] || wav=$(realpath "$(split "$fold" test)/$wav")
+  case $wav in /*) ;; *) wav=$(split "$fold" test)/$wav ;; esac
   seqebm decode --model "$first" "$wav" --plot "$exp/example.png"
   echo "decode your own files: source .venv/bin/activate; seqebm decode --model recipes/digits/$first FILE.wav"
 fi
