@@ -10,7 +10,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -90,17 +90,22 @@ def main() -> None:
         get_host().hook.seqebm_register_commands(app=app)
         app()  # always raises SystemExit; reports usage errors and interruptions itself
     except SeqebmError as error:
-        messages.print(
-            f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True
-        )
-        sys.exit(1)
+        _fail(f"error: {error}", 1)
     except Exception as error:
         if "--debug" in sys.argv:
             traceback.print_exc()
-        messages.print(
+        if isinstance(error, OSError) and error.filename is not None:  # the place is at fault
+            reason = error.strerror or type(error).__name__
+            _fail(f"error: {os.fsdecode(error.filename)}: {reason}; check the path and its "
+                  "permissions", 1)  # fmt: skip
+        _fail(
             f"unexpected error: {type(error).__name__}: {error}\n"
             "This should have been a clear message: please report it, with the output of "
             "'seqebm --debug ...' (the option goes before the command).",
-            style="red", markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
-        sys.exit(2)
+            2,
+        )
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    messages.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(status)

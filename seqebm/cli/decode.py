@@ -61,6 +61,7 @@ def decode_command(
     utterances = (
         list(DataDir.load(data).utterances) if data else words.files_as_utterances(files or [])
     )
+    _warn_of_unknown_words(recognizer, utterances)
     answers: list[Recognition] = []
     failures: list[SeqebmError] = []
     for result in _track(words.recognise(recognizer, utterances), len(utterances)):
@@ -84,6 +85,19 @@ def decode_command(
         )
     if failures:
         raise typer.Exit(1)
+
+
+def _warn_of_unknown_words(recognizer: Recognizer, utterances: list[Utterance]) -> None:
+    unknown = sorted({u.text for u in utterances if u.text} - set(recognizer.vocabulary))
+    if unknown:
+        count = sum(u.text in unknown for u in utterances)
+        shown = ", ".join(map(repr, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
+        warning = (
+            f"warning: {count} utterances cannot be answered rightly: their words ({shown}) are "
+            f"not in the model's vocabulary ({', '.join(recognizer.vocabulary[:12])}"
+            f"{', ...' if len(recognizer.vocabulary) > 12 else ''})"
+        )
+        messages.print(warning, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _track(results: Iterable, total: int) -> Iterable:

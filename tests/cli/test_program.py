@@ -8,13 +8,16 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 from toy import TINY
 
+from seqebm.cli import main
 from seqebm.cli.decode import picture_paths
+from seqebm.data import DataDir, write_data_dir
 from seqebm.models.config import parse_config
 from seqebm.training import train
 
@@ -185,3 +188,22 @@ def test_local_plugin(tmp_path, exp, tones):
     assert_fails(run("decode", "--model", tmp_path / "e", wav), "squared", "--plugin")
     result = run("--plugin", plugin, "decode", "--model", tmp_path / "e", wav)
     assert result.returncode == 0, result.stderr
+
+
+def test_words_that_the_model_does_not_know(exp, tones, tmp_path):
+    data = DataDir.load(tones / "test")
+    write_data_dir(tmp_path / "d", [replace(u, text="left") for u in data][:2])
+    result = run("decode", "--model", exp, "--data", tmp_path / "d", "--output", tmp_path / "o")
+    assert result.returncode == 0, result.stderr
+    assert "2 utterances" in result.stderr and "'left'" in result.stderr
+
+
+def test_a_place_that_cannot_be_reached_is_no_bug_of_ours(monkeypatch, capsys):
+    def closed(self):
+        raise PermissionError(13, "Permission denied", "/locked")
+
+    monkeypatch.setattr(Path, "is_dir", closed)
+    monkeypatch.setattr(sys, "argv", ["seqebm", "data", "validate", "/locked"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 1
