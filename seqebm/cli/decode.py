@@ -105,7 +105,8 @@ def _track(results: Iterable, total: int) -> Iterable:
 
     if total < 100:
         return results
-    return track(results, "decoding", total, console=messages, transient=True)
+    quiet = not messages.is_terminal
+    return track(results, "decoding", total, console=messages, transient=True, disable=quiet)
 
 
 def _table(answers: list[Recognition]) -> Table:

@@ -209,7 +209,7 @@ def test_confusion_picture(tmp_path, suffix):
     path = tmp_path / "sub" / f"confusion{suffix}"
     plot_confusions(CONFUSIONS, path, "title")
     assert path.stat().st_size > 1000
-    with pytest.raises(DataError, match="cannot be written"):
+    with pytest.raises(DataError, match="a picture needs one of the endings"):
         plot_confusions(CONFUSIONS, tmp_path / "confusion.nonsense")
     with pytest.raises(DataError, match="no words"):
         plot_confusions({}, path)
