@@ -75,10 +75,13 @@ experiments() {
   done; done; done
 }
 
+# What an experiment was made with; a .done file made with something else is not believed.
+made_with() { { cat "conf/$1.yaml" conf/tdnn_templates.yaml; echo "$SETTINGS"; } | cksum; }
+
 # each STEP: run the function STEP on every experiment, $jobs at a time, once.
 each() {
   step=$1
-  export -f "$step" split
+  export -f "$step" split made_with
   export data step
   SETTINGS=
   [ "${#settings[@]}" -eq 0 ] || SETTINGS=$(printf '%q ' "${settings[@]}")
@@ -87,21 +90,27 @@ each() {
   experiments | xargs -P "$jobs" -L 1 bash -c '
     set -euo pipefail
     mkdir -p "$4"
-    [ -e "$4/.done_$step" ] && exit 0
+    if [ -e "$4/.done_$step" ]; then
+      [ "$(cat "$4/.done_$step")" = "$(made_with "$2")" ] && exit 0
+      echo "$4: was made with another conf/$2.yaml or --set: delete it, or give a --tag" >&2
+      exit 255
+    fi
     if ! "$step" "$@" >"$4/$step.log" 2>&1; then
       echo "$4: $step failed; the end of $4/$step.log:" >&2
       tail -n 5 "$4/$step.log" >&2
       exit 255   # xargs starts no more
     fi
-    touch "$4/.done_$step"
+    made_with "$2" >"$4/.done_$step"
     echo "  $4: ${step} done ($(tail -n 1 "$4/$step.log" | cut -c1-150))"' _
 }
 
+# The test speakers are watched while training, never selected on: hence no early stopping.
 train() {
   eval "set -- \"\$@\" $SETTINGS"
   local fold=$1 config=$2 seed=$3 out=$4; shift 4
   seqebm train "conf/$config.yaml" --data "$(split "$fold" train)" --valid "$(split "$fold" test)" \
-    --exp "$out" --set training.seed="$seed" --set training.threads="$THREADS" "$@"
+    --exp "$out" --set training.seed="$seed" --set training.threads="$THREADS" "$@" \
+    --set training.patience=null
 }
 decode() { seqebm decode --model "$4" --data "$(split "$1" test)" --output "$4/decode"; }
 score() {

@@ -25,12 +25,21 @@ class Check:
     fatal: bool = False
 
 
-REQUIRED = ("torch", "numpy", "numba", "scipy", "lightning_fabric", "safetensors", "rapidfuzz")
+REQUIRED = (
+    "torch",
+    "numpy",
+    "numba",
+    "scipy",
+    "lightning_fabric",
+    "safetensors",
+    "rapidfuzz",
+    "matplotlib",
+)
 OPTIONAL = {
-    "torchaudio": "pip install seqebm-speech  (for speech)",
-    "soundfile": "pip install seqebm-speech  (for speech)",
-    "espeakng_loader": "pip install 'seqebm-speech[synthesis]'  (for the synthetic digit corpus)",
-    "tensorboard": "pip install 'seqebm[tensorboard]'  (for logger: tensorboard)",
+    "torchaudio": "pip install -e plugins/speech  (for speech)",
+    "soundfile": "pip install -e plugins/speech  (for speech)",
+    "espeakng_loader": "pip install espeakng-loader  (for the synthetic digit corpus)",
+    "tensorboard": "pip install tensorboard  (for logger: tensorboard)",
 }
 
 
@@ -68,7 +77,7 @@ def _module(name: str, remedy: str | None) -> Check:
         required = remedy is None
         return Check(
             name, f"missing ({type(error).__name__}: {error})" if required else "not installed",
-            remedy or "pip install seqebm", required,
+            remedy or "./tools/setup.sh, or pip install -e .", required,
         )  # fmt: skip
     return Check(name, str(getattr(module, "__version__", "installed")))
 

@@ -12,7 +12,7 @@ from seqebm.hooks import Reader, get_host
 logger = logging.getLogger(__name__)
 
 # What to install where no reader of a kind is registered.
-_REMEDY = {"audio": "pip install seqebm-speech", "ink": "pip install seqebm-ink"}
+_REMEDY = {"audio": "pip install -e plugins/speech", "ink": "install a plugin that reads ink"}
 
 
 class ReaderPool:

@@ -47,11 +47,16 @@ class Recognition:
         return values
 
 
-def read_example(model: Recognizer, utterance: Utterance) -> Example:
-    """Read one utterance as the model's front-end wants it. Raises :class:`DataError`."""
+def read_example(
+    model: Recognizer, utterance: Utterance, pool: ReaderPool | None = None
+) -> Example:
+    """Read one utterance as the model's front-end wants it. Raises :class:`DataError`.
+
+    ``pool`` saves making the readers anew for every utterance.
+    """
     frontend = model.frontend
-    reader = ReaderPool(frontend.reads).for_path(utterance.path)
-    samples = reader.read(
+    pool = pool or ReaderPool(frontend.reads)
+    samples = pool.for_path(utterance.path).read(
         utterance.path, frontend.rate, utterance.start, utterance.stop, frontend.limit
     )
     return Example(utterance.id, torch.from_numpy(samples), utterance.text, utterance.speaker)
@@ -72,12 +77,13 @@ def recognise(
     the others; the caller decides what to do with it.
     """
     model.eval()
+    pool = ReaderPool(model.frontend.reads)
     for first in range(0, len(utterances), batch_size):
         results: list[Recognition | SeqebmError | None] = []
         good: list[Example] = []
         for utterance in utterances[first : first + batch_size]:
             try:
-                good.append(read_example(model, utterance))
+                good.append(read_example(model, utterance, pool))
                 results.append(None)
             except DataError as error:
                 results.append(error)

@@ -59,6 +59,8 @@ def read(
                 )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, yaml.safe_load(header["description"])
+    except PermissionError as error:
+        raise ModelError(f"{path}: may not be read; change its permissions") from error
     except (SafetensorError, OSError, yaml.YAMLError, KeyError, UnicodeDecodeError) as error:
         raise ModelError(
             f"{path}: truncated or damaged ({error}). Use another checkpoint, or train again."

@@ -57,7 +57,7 @@ def test_the_reader_is_chosen_by_kind_and_ending(host):
 
 
 def test_no_reader_names_the_remedy(host):
-    with pytest.raises(DataError, match="pip install seqebm-speech"):
+    with pytest.raises(DataError, match="pip install -e plugins/speech"):
         ReaderPool("audio")
 
 

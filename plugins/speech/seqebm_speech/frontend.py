@@ -155,7 +155,8 @@ class LogMel(nn.Module):
         how = self.options.normalisation
         if how in FITTED and not self.fitted:
             raise ModelError(
-                f"normalisation: {how} has no statistics yet; call fit() on the training data"
+                f"normalisation: {how} has no statistics yet; call fit() on the training data, or, "
+                "if this is a saved model, train it again with this version"
             )
         if how == "global":
             frames = (frames - self.mean) / self.std
