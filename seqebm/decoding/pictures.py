@@ -58,14 +58,18 @@ def _draw_frames(axes: Axes, frames: torch.Tensor, shift: float) -> None:
 
 
 def _draw_warp(axes: Axes, alignment: Any, shift: float) -> None:
-    path = alignment.path.numpy()
-    axes.plot((path[:, 0] + 0.5) * shift, path[:, 1], "o-", color="tab:blue", markersize=4)
+    path, local = alignment.path.numpy(), alignment.local.numpy()
+    extent = (0, len(local) * shift, -0.5, local.shape[1] - 0.5)
+    terrain = axes.imshow(
+        local.T, origin="lower", aspect="auto", interpolation="nearest", extent=extent,
+        cmap="Blues_r",
+    )  # fmt: skip
+    axes.figure.colorbar(terrain, ax=axes, label="local energy")
+    axes.plot((path[:, 0] + 0.5) * shift, path[:, 1], "o-", color="tab:orange", markersize=4)
     axes.set(
         title=f"warping path onto template {alignment.template} of {alignment.word!r}",
         xlabel="time (s)", ylabel="template frame",
-        xlim=(0, (path[-1, 0] + 1) * shift), ylim=(-0.5, len(alignment.reference) - 0.5),
     )  # fmt: skip
-    axes.grid(alpha=0.3)
 
 
 def _draw_energies(axes: Axes, answer: Recognition, most: int = 30) -> None:

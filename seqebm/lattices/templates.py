@@ -32,6 +32,7 @@ class Alignment:
         energy: length-normalised energy of the path.
         path: ``(n, 2)`` int64 of (input frame, template frame).
         reference: ``(L, D)`` the template.
+        local: ``(T, L)`` local energies, the terrain that the path crosses.
     """
 
     word: str
@@ -39,6 +40,7 @@ class Alignment:
     energy: float
     path: Tensor
     reference: Tensor
+    local: Tensor
 
 
 class Templates(AnswerSet):
@@ -175,6 +177,12 @@ class Templates(AnswerSet):
         )
         energies = energies / self.pattern.normaliser(time, lengths)
         best = int(energies.argmin())
+        length = int(lengths[best])
         return Alignment(
-            word, best, float(energies[best]), paths[best], references[best, : int(lengths[best])]
+            word,
+            best,
+            float(energies[best]),
+            paths[best],
+            references[best, :length],
+            local[best, :, :length],
         )

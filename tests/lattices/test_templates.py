@@ -158,6 +158,8 @@ def test_alignment():
     alignment = lattice.align(reference_.repeat_interleave(2, 0), "b")
     assert (alignment.word, alignment.template) == ("b", 1)
     assert alignment.energy == pytest.approx(0, abs=1e-9)
+    on_path = alignment.local[alignment.path[:, 0], alignment.path[:, 1]]
+    assert on_path.mean().item() == pytest.approx(alignment.energy, abs=1e-9)
     assert alignment.path.tolist() == [[i, i // 2] for i in range(6)]
 
 

@@ -1,0 +1,50 @@
+"""What the documents promise is there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from seqebm.hooks import get_host
+from seqebm.models import load_config
+from seqebm.models.config import parse_config
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [
+    ROOT / name
+    for name in subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.split()
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_lead_somewhere(path):
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_every_loss_is_on_the_page_of_losses():
+    page = (ROOT / "docs" / "losses.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE))
+    assert listed == {c.name for c in get_host().registry.all() if c.kind == "losses"} - {
+        "test_config_local"
+    }
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("recipes/*/conf/*.yaml")), ids=lambda p: p.stem)
+def test_every_recipe_config_is_valid(path):
+    load_config(path)
+
+
+def test_the_configs_of_the_readme_are_valid():
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        parse_config(yaml.safe_load(block)).check()
