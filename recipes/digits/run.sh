@@ -51,7 +51,7 @@ case $corpus in
   synthetic) folds=${folds:-all} configs=${configs:-"tdnn_templates dtw_fixed"} ;;
   fsdd)
     folds=${folds:-"george jackson nicolas theo yweweler"}
-    configs=${configs:-"tdnn_templates cnn_baseline dtw_fixed"}
+    configs=${configs:-"tdnn_templates templates_pooled cnn_baseline dtw_fixed"}
     [ -n "$source" ] || $download || [ -e data/fsdd/.done ] ||
       fail "--corpus fsdd needs --data DIR (the corpus) or --download; see local/README.md"
     ;;

@@ -43,20 +43,20 @@ def table(exp: Path, found: dict[str, dict[int, dict[str, float]]]) -> list[str]
     """A row a config: accuracy per fold (mean over seeds), mean over folds, spread over seeds."""
     folds = sorted({f for seeds in found.values() for scores in seeds.values() for f in scores})
     lines = [
-        f"| config | {' | '.join(folds)} | mean accuracy | error | over seeds | seconds each |",
+        f"| config | {' | '.join(folds)} | mean accuracy | error | seeds | seconds each |",
         f"|---|{'---|' * len(folds)}---|---|---|---|",
     ]
-    means = {}
     for config, seeds in found.items():
-        by_fold = [np.mean([s[f] for s in seeds.values() if f in s]) for f in folds]
+        have = [f for f in folds if any(f in scores for scores in seeds.values())]
+        by_fold = {f: np.mean([s[f] for s in seeds.values() if f in s]) for f in have}
         by_seed = [np.mean(list(s.values())) for s in seeds.values()]
-        means[config] = float(np.mean(by_fold))
-        spread = f"{100 * np.std(by_seed, ddof=1):.2f}" if len(by_seed) > 1 else "-"
-        cells = " | ".join(f"{100 * a:.1f}" for a in by_fold)
+        mean = float(np.mean(list(by_fold.values())))
+        spread = f", sd {100 * np.std(by_seed, ddof=1):.2f}" if len(by_seed) > 1 else ""
+        cells = " | ".join(f"{100 * by_fold[f]:.1f}" if f in by_fold else "" for f in folds)
+        part = "" if len(have) == len(folds) else f" ({len(have)} of {len(folds)} folds)"
         lines.append(
-            f"| {config} | {cells} | **{100 * means[config]:.2f} %** | "
-            f"{100 * (1 - means[config]):.2f} % | {len(by_seed)} seeds, sd {spread} | "
-            f"{seconds(exp, config):.0f} |"
+            f"| {config} | {cells} | **{100 * mean:.2f} %**{part} | {100 * (1 - mean):.2f} % | "
+            f"{len(by_seed)}{spread} | {seconds(exp, config):.0f} |"
         )
     return lines
 
