@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seqebm.errors import ConfigError, DataError
+from seqebm.settings import parse_setting
 
 if TYPE_CHECKING:
     from seqebm.data import Problem
@@ -136,19 +137,11 @@ def parse_options(items: list[str]) -> dict[str, Any]:
     Raises :class:`ConfigError` for an item without ``=``, a key given twice, the key ``name``
     (which names the preparer), or bad YAML.
     """
-    import yaml
-
     values: dict[str, Any] = {}
     for item in items:
-        key, equals, text = item.partition("=")
-        key = key.strip()
-        if not equals or not key:
-            raise ConfigError(f"--set {item}: write --set key=value")
+        key, value = parse_setting(item, "--set key=value")
         if key in values or key == "name":
             reason = "is given twice" if key in values else "is the argument NAME"
             raise ConfigError(f"--set {item}: {key!r} {reason}")
-        try:
-            values[key] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {item}: the value is not YAML: {error}") from error
+        values[key] = value
     return values

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, field_validator
 from seqebm.errors import ConfigError
 from seqebm.hooks import Options, get_host
 from seqebm.hooks.registry import validate
+from seqebm.settings import parse_setting
 
 
 class Component(Options):
@@ -118,12 +119,10 @@ def parse_config(values: Any, where: str = "") -> Config:
 def override(values: dict[str, Any], settings: Iterable[str]) -> dict[str, Any]:
     """Apply ``section.key=value`` settings (values in YAML) to a nested mapping, in place.
 
-    Raises :class:`ConfigError` for a setting without ``=``.
+    Raises :class:`ConfigError` for a setting without ``=``, or below something with no keys.
     """
     for setting in settings:
-        path, equals, text = setting.partition("=")
-        if not equals or not path:
-            raise ConfigError(f"--set {setting!r}: write section.key=value, e.g. training.epochs=3")
+        path, value = parse_setting(setting, "section.key=value, e.g. training.epochs=3")
         *parents, key = path.split(".")
         node: Any = values
         for parent in parents:
@@ -132,10 +131,7 @@ def override(values: dict[str, Any], settings: Iterable[str]) -> dict[str, Any]:
             node = node.setdefault(parent, {})
             if not isinstance(node, dict):
                 raise ConfigError(f"--set {setting!r}: {parent!r} has no keys below it")
-        try:
-            node[key] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {setting!r}: the value is not YAML: {error}") from None
+        node[key] = value
     return values
 
 
