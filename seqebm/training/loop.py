@@ -123,11 +123,10 @@ class _Run:
                 f"{source.path} holds {source.kind}, but the front-end "
                 f"{self.config.frontend.name!r} reads {frontend.reads}"
             )
-        dataset = SignalDataset(
+        return SignalDataset(
             source, frontend.rate, limit=frontend.limit, on_bad=self.training.bad_utterances,
             check=lambda utterance, _: None if utterance.text else "it has no transcript",
         )  # fmt: skip
-        return dataset
 
     def run(self) -> Recognizer:
         """Initialise or resume, run the epochs, save the model."""
@@ -205,22 +204,20 @@ class _Run:
         )
         features: list[Tensor] = []
         targets: list[str] = []
-        infeasible: dict[str, str] = {}
+        names: list[str] = []
         with torch.no_grad():
             for batch in self._batches(self.train_set):
                 frames, lengths = self.model.extract(batch.signal, batch.lengths)
-                for i, target in enumerate(batch.targets):
-                    have = int(lengths[i])
-                    features.append(frames[i, :have].cpu())
-                    targets.append(target)
+                features += [f[:n].cpu() for f, n in zip(frames, lengths.tolist(), strict=True)]
+                targets += batch.targets
+                names += batch.ids
             self.model.lattice.initialise(features, targets)
-            for batch in self._batches(self.train_set):
-                _, lengths = self.model.extract(batch.signal, batch.lengths)
-                for name, target, have in zip(
-                    batch.ids, batch.targets, lengths.tolist(), strict=True
-                ):
-                    if have < (need := self.model.lattice.minimum_frames(target)):
-                        infeasible[name] = f"{have} feature frames, but {target!r} needs {need}"
+        needs = {target: self.model.lattice.minimum_frames(target) for target in set(targets)}
+        infeasible = {
+            name: f"{len(own)} feature frames, but {target!r} needs {needs[target]}"
+            for name, target, own in zip(names, targets, features, strict=True)
+            if len(own) < needs[target]
+        }
         if infeasible:
             self._handle_infeasible(infeasible)
 
