@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")  # no display is needed, or wanted, on a server
-import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
 from seqebm.data.batching import Example
@@ -33,7 +30,7 @@ def plot_recognition(
     frames, frame_lengths = model.frontend(example.signal[None], lengths)
     features, feature_lengths = model.features(frames, frame_lengths)
     align = getattr(model.lattice, "align", None)
-    figure = plt.figure(figsize=(11, 8 if align else 5), layout="constrained")
+    figure = Figure(figsize=(11, 8 if align else 5), layout="constrained")
     grid = GridSpec(2 if align else 1, 2, figure, width_ratios=(2, 1))
     shift = model.frontend.frame_shift
     _draw_frames(figure.add_subplot(grid[0, 0]), frames[0], shift)
@@ -46,7 +43,6 @@ def plot_recognition(
         f"confidence {answer.confidence:.0%})"
     )
     save_figure(figure, path)
-    plt.close(figure)
 
 
 def _draw_frames(axes: Axes, frames: torch.Tensor, shift: float) -> None:
@@ -84,7 +80,8 @@ def _draw_energies(axes: Axes, answer: Recognition, most: int = 30) -> None:
 
 def plot_history(history: Sequence[dict[str, Any]], path: str | Path) -> None:
     """Draw loss, energy gap and the shares of violations and collapsed items by epoch."""
-    figure, axes = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
+    figure = Figure(figsize=(13, 3.6), layout="constrained")
+    axes = figure.subplots(1, 3)
     epochs = [row["epoch"] for row in history]
     panels = (("loss",), ("gap",), ("accuracy", "violations", "collapsed"))
     for ax, names in zip(axes, panels, strict=True):
@@ -98,4 +95,3 @@ def plot_history(history: Sequence[dict[str, Any]], path: str | Path) -> None:
         if history:
             ax.legend(fontsize=8)
     save_figure(figure, path)
-    plt.close(figure)
