@@ -29,6 +29,10 @@ class PluginError(SeqebmError):
     """A plugin is broken, missing, or claims a name that another one has."""
 
 
+class GraphError(SeqebmError):
+    """A graph is malformed, or an operation does not fit it."""
+
+
 class InfeasibleError(DataError):
     """An utterance is too short (or too long) for every path through its lattice."""
 

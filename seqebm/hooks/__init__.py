@@ -18,6 +18,7 @@ __all__ = [
     "Options",
     "PluginHost",
     "Reader",
+    "Request",
     "Terms",
     "get_host",
     "hookimpl",

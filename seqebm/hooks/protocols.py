@@ -105,11 +105,32 @@ class Terms(NamedTuple):  # a tuple, so that torch and Fabric can look into it
     beta: float
 
 
+class Request(NamedTuple):
+    """Which numbers of :class:`Terms` are wanted; a lattice may give NaN for the others.
+
+    Attributes:
+        contrastive, offending: whether each is wanted (``correct`` always is).
+        cost: subtract from the energy of an incorrect answer Y its cost to the right one, so that
+            ``offending`` is ``min over Y != Yi of E(Y) - scale * cost(Y, Yi)`` (margin rescaling,
+            Taskar et al. 2003): ``"hamming"`` counts wrong labels position by position, ``"edit"``
+            is the edit distance, counted up to ``cap``. None: no cost.
+        scale: energy per unit of cost.
+        cap: largest edit distance that is told apart.
+    """
+
+    contrastive: bool = True
+    offending: bool = True
+    cost: str | None = None
+    scale: float = 1.0
+    cap: int = 2
+
+
 class Loss(Protocol):
     """A loss functional over :class:`Terms`.
 
     Attributes:
         margin: the energy gap I - C that it asks for (0: none; None: not a fixed number).
+        request: which numbers it reads; absent means all of them.
     """
 
     margin: float | None
@@ -139,7 +160,14 @@ class Lattice(Protocol):
         """Free energy of every answer of a finite answer set."""
         ...
 
-    def terms(self, features: Tensor, lengths: Tensor, targets: list[str], beta: float) -> Terms:
+    def terms(
+        self,
+        features: Tensor,
+        lengths: Tensor,
+        targets: list[str],
+        beta: float,
+        request: Request = Request(),  # noqa: B008 (immutable)
+    ) -> Terms:
         """The three numbers of every item; ``targets`` are label strings."""
         ...
 
