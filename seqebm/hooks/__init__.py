@@ -5,7 +5,16 @@ This package imports nothing else of seqebm than its errors.
 
 from seqebm.hooks.hookspecs import hookimpl, hookspec
 from seqebm.hooks.manager import PluginHost, get_host
-from seqebm.hooks.protocols import Answers, FeatureExtractor, FrontEnd, Lattice, Loss, Reader, Terms
+from seqebm.hooks.protocols import (
+    Answers,
+    FeatureExtractor,
+    FrontEnd,
+    Lattice,
+    Loss,
+    Reader,
+    Request,
+    Terms,
+)
 from seqebm.hooks.registry import Component, Options
 
 __all__ = [

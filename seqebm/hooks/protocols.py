@@ -166,7 +166,7 @@ class Lattice(Protocol):
         lengths: Tensor,
         targets: list[str],
         beta: float,
-        request: Request = Request(),  # noqa: B008 (immutable)
+        request: Request = Request(),
     ) -> Terms:
         """The three numbers of every item; ``targets`` are label strings."""
         ...
