@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seqebm.errors import DataError, did_you_mean
-from seqebm.hooks import Answers, Terms
+from seqebm.hooks import Answers, Request, Terms
 
 
 def free_energy(energies: Tensor, beta: float, dim: int = -1) -> Tensor:
@@ -55,12 +55,25 @@ class AnswerSet(nn.Module):
         """The free energy of every word."""
         return Answers(self.energies(features, lengths, beta), self.vocabulary)
 
-    def terms(self, features: Tensor, lengths: Tensor, targets: list[str], beta: float) -> Terms:
-        """The three numbers of each item (see :class:`seqebm.hooks.Terms`)."""
+    def terms(
+        self,
+        features: Tensor,
+        lengths: Tensor,
+        targets: list[str],
+        beta: float,
+        request: Request = Request(),
+    ) -> Terms:
+        """The three numbers of each item (see :class:`seqebm.hooks.Terms`).
+
+        All are cheap once the energies are there, so all are given. An answer is one position:
+        the cost of a wrong one is 1, Hamming's and the edit distance's alike.
+        """
         energies = self.energies(features, lengths, beta)
         wanted = torch.tensor([self.index(t) for t in targets], device=energies.device)[:, None]
         correct = energies.gather(1, wanted).squeeze(1)
         offending = energies.scatter(1, wanted, math.inf).amin(1)
+        if request.cost is not None:
+            offending = offending - request.scale
         return Terms(correct, free_energy(energies, beta), offending, beta)
 
     def minimum_frames(self, target: str) -> int:

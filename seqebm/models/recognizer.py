@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,31 @@ import torch
 from torch import Tensor, nn
 
 from seqebm.errors import ModelError
-from seqebm.hooks import Answers, FeatureExtractor, FrontEnd, Lattice, Loss, Terms, get_host
+from seqebm.hooks import (
+    Answers,
+    FeatureExtractor,
+    FrontEnd,
+    Lattice,
+    Loss,
+    Request,
+    Terms,
+    get_host,
+)
 from seqebm.models import storage
 from seqebm.models.config import SECTIONS, Config, parse_config
 
 MODEL_FILE = "model.safetensors"
+
+
+def vocabulary_of(config: Config, texts: Iterable[str]) -> tuple[str, ...]:
+    """The vocabulary that transcripts give: whole transcripts, or the words that they hold.
+
+    A lattice whose class says ``sequential = True`` has strings of words as answers.
+    """
+    lattice = get_host().registry.get("lattices", config.lattice.name).load()
+    if getattr(lattice, "sequential", False):
+        return tuple(sorted({word for text in texts for word in text.split()}))
+    return tuple(texts)
 
 
 class Recognizer(nn.Module):
@@ -54,9 +75,24 @@ class Recognizer(nn.Module):
         return self.lattice.answers(*self.extract(signal, lengths), self.beta)
 
     def forward(self, signal: Tensor, lengths: Tensor, targets: list[str]) -> tuple[Tensor, Terms]:
-        """The loss of each item, ``(B,)``, and the three numbers it was made from."""
-        terms = self.lattice.terms(*self.extract(signal, lengths), targets, self.beta)
+        """The loss of each item, ``(B,)``, and the three numbers it was made from.
+
+        In training mode a number that the loss does not read may be NaN.
+        """
+        features, counts = self.extract(signal, lengths)
+        terms = self.lattice.terms(features, counts, targets, self.beta, self.request)
         return self.loss(terms), terms
+
+    @property
+    def request(self) -> Request:
+        """What the loss reads; in evaluation mode all three numbers, for the metrics."""
+        request: Request = getattr(self.loss, "request", Request())
+        return request if self.training else request._replace(contrastive=True, offending=True)
+
+    @property
+    def sequential(self) -> bool:
+        """Whether answers are strings of words, not one of a list."""
+        return bool(getattr(self.lattice, "sequential", False))
 
     def save(self, directory: str | Path) -> Path:
         """Write ``model.safetensors`` in ``directory``, atomically. Raises ModelError."""

@@ -20,6 +20,7 @@ from seqebm.data import Batch, DataDir, LengthBucketedSampler, SignalDataset, co
 from seqebm.errors import ConfigError, DataError, InfeasibleError
 from seqebm.hooks import Terms, get_host
 from seqebm.models import Config, Recognizer
+from seqebm.models.recognizer import vocabulary_of
 from seqebm.models.storage import write_bytes
 from seqebm.training import checkpoints, optimisation
 from seqebm.training.metrics import EnergyMeter, write_history
@@ -88,12 +89,10 @@ class _Run:
             torch.set_num_threads(self.training.threads)
         checkpoints.seed_epoch(self.training.seed, 0)
         source = _load(data)
-        self.model = Recognizer(config, tuple(source.texts))
+        self.model = Recognizer(config, vocabulary_of(config, source.texts))
         self._claim_directory()
         self.train_set = self._dataset(source)
         self.valid_set = self._dataset(_load(valid)) if valid is not None else None
-        for text in {u.text for u in self.valid_set.utterances} if self.valid_set else ():
-            self.model.lattice.minimum_frames(text or "")  # unknown words: now, not after epoch 1
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Any] = {}
         self.epoch = self.step = 0
@@ -125,8 +124,18 @@ class _Run:
             )
         return SignalDataset(
             source, frontend.rate, limit=frontend.limit, on_bad=self.training.bad_utterances,
-            check=lambda utterance, _: None if utterance.text else "it has no transcript",
+            check=lambda utterance, _: self._reason(utterance.text),
         )  # fmt: skip
+
+    def _reason(self, text: str | None) -> str | None:
+        """Why a transcript cannot be trained on, or None."""
+        if not text:
+            return "it has no transcript"
+        try:
+            self.model.lattice.minimum_frames(text)
+        except DataError as error:  # a word that the model does not know
+            return str(error)
+        return None
 
     def run(self) -> Recognizer:
         """Initialise or resume, run the epochs, save the model."""
@@ -225,12 +234,13 @@ class _Run:
         listed = "\n".join(f"  {name}: {why}" for name, why in infeasible.items())
         message = (
             f"{len(infeasible)} of {len(self.train_set)} utterances are too short for every "
-            f"template of their word:\n{listed}"
+            f"path of their transcript:\n{listed}"
         )
         if self.training.bad_utterances == "raise":
             raise InfeasibleError(
-                f"{message}\nShorten lattice.length, lessen the network's strides, or set "
-                "training.bad_utterances: skip."
+                f"{message}\nShorten the templates (lattice.length) or the state sequences "
+                "(lattice.states), lessen the network's strides, or set training.bad_utterances: "
+                "skip."
             )
         logger.warning("%s\nThey add nothing to the loss.", message)
 

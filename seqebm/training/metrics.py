@@ -24,12 +24,13 @@ class EnergyMeter:
     ``loss``; ``gap``, the energy gap I - C; ``violations``, the share with a gap below the loss's
     margin; ``accuracy``, the share whose right answer is lowest; ``collapsed``, the share of flat
     items, |I - C| <= 0.001 (|I| + |C|) / 2; ``infeasible``, the count of items without a path.
+    Where the offending energy was not computed (NaN) only the loss counts.
     """
 
     def __init__(self, margin: float | None) -> None:
         self.margin = margin or 0.0
         self.sums = torch.zeros(5, dtype=torch.float64)
-        self.count = 0
+        self.count = self.compared = 0
         self.infeasible = 0
 
     @torch.no_grad()
@@ -43,20 +44,24 @@ class EnergyMeter:
         self.sums += torch.stack(
             [
                 losses[feasible].double().sum(),
-                gap.nan_to_num(posinf=0.0).double().sum(),
+                gap.nan_to_num(nan=0.0, posinf=0.0).double().sum(),
                 (gap < self.margin).double().sum(),
                 (gap > 0).double().sum(),
                 ((gap.abs() <= FLAT * size) & torch.isfinite(gap)).double().sum(),
             ]
         ).cpu()
         self.count += int(feasible.sum())
+        self.compared += int((~torch.isnan(offending)).sum())
 
     def row(self, prefix: str) -> dict[str, float | int]:
         """The averages, with names such as ``train_gap``."""
         names = ("loss", "gap", "violations", "accuracy", "collapsed")
-        means = (self.sums / max(self.count, 1)).tolist()
+        counts = [self.count, *[self.compared] * 4]
         values: dict[str, float | int] = {
-            f"{prefix}_{n}": round(m, 6) for n, m in zip(names, means, strict=True)
+            f"{prefix}_{n}": round(s / max(count, 1), 6)
+            for n, s, count in zip(names, self.sums.tolist(), counts, strict=True)
+            # A training loss that does not read I leaves nothing to compare C with.
+            if count or not self.count
         }
         values[f"{prefix}_infeasible"] = self.infeasible
         return values
