@@ -22,6 +22,7 @@ def seqebm_register_lattices(register):
     register("templates", "seqebm.lattices.templates:Templates")
     register("pooled", "seqebm.lattices.pooled:Pooled")
     register("sum", "seqebm.lattices.factors:Sum")
+    register("hmm", "seqebm.lattices.hmm:HMM")
 
 
 @hookimpl

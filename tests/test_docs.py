@@ -47,4 +47,4 @@ def test_the_configs_of_the_readme_are_valid():
     blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert blocks
     for block in blocks:
-        parse_config(yaml.safe_load(block)).check()
+        parse_config(yaml.safe_load(block)).checked()

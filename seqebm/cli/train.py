@@ -67,10 +67,10 @@ def _line(row: dict, epochs: int) -> str:
     parts = [f"epoch {row['epoch']:3d}/{epochs}"]
     for part in ("train", "valid"):
         if f"{part}_loss" in row:
-            parts.append(
-                f"{part}: loss {row[f'{part}_loss']:.4f}  gap {row[f'{part}_gap']:.4f}  "
-                f"accuracy {row[f'{part}_accuracy']:.2%}"
-            )
-    parts.append(f"violations {row['train_violations']:.1%}")
-    parts.append(f"collapsed {row['train_collapsed']:.1%}")
+            parts.append(f"{part}: loss {row[f'{part}_loss']:.4f}")
+        if f"{part}_gap" in row:  # not with a loss that looks at no single rival
+            parts.append(f"gap {row[f'{part}_gap']:.4f}  accuracy {row[f'{part}_accuracy']:.2%}")
+    if "train_gap" in row:
+        parts.append(f"violations {row['train_violations']:.1%}")
+        parts.append(f"collapsed {row['train_collapsed']:.1%}")
     return "  ".join([*parts, f"({row['seconds']:.1f} s)"])

@@ -16,6 +16,7 @@ from seqebm.hooks.protocols import (
     Terms,
 )
 from seqebm.hooks.registry import Component, Options
+from seqebm.hooks.textfile import TextFile
 
 __all__ = [
     "Answers",
@@ -29,6 +30,7 @@ __all__ = [
     "Reader",
     "Request",
     "Terms",
+    "TextFile",
     "get_host",
     "hookimpl",
     "hookspec",

@@ -10,7 +10,7 @@ import yaml
 from pydantic import ConfigDict, Field, field_validator
 
 from seqebm.errors import ConfigError
-from seqebm.hooks import Options, get_host
+from seqebm.hooks import Options, TextFile, get_host
 from seqebm.hooks.registry import validate
 from seqebm.settings import parse_setting
 
@@ -82,15 +82,22 @@ class Config(Options):
     def _name_alone(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
 
-    def check(self) -> None:
+    def checked(self) -> Config:
         """Validate every component's options now, before any data is touched.
 
-        Raises :class:`ConfigError` for an unknown component or option.
+        Returns this config with the content of the text files that options name in place of
+        their paths. Raises :class:`ConfigError` for an unknown component or option.
         """
         registry = get_host().registry
+        sections = {}
         for section, kind in SECTIONS.items():
             spec = getattr(self, section).spec()
-            registry.get(kind, spec.pop("name")).parse(spec, section)
+            name = spec.pop("name")
+            for key, value in registry.get(kind, name).parse(spec, section):
+                if isinstance(value, TextFile) and key in spec:
+                    spec[key] = value.model_dump()
+            sections[section] = Component(name=name, **spec)
+        return self.model_copy(update=sections)
 
     def to_yaml(self) -> str:
         """The configuration as YAML text that :func:`load_config` reads back."""
@@ -151,10 +158,9 @@ def load_config(path: str | Path, settings: Iterable[str] = ()) -> Config:
     for plugin in config.plugins:
         get_host().load_file(path.parent / plugin)
     try:
-        config.check()
+        return config.checked()
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
-    return config
 
 
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:

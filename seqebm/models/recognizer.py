@@ -52,7 +52,7 @@ class Recognizer(nn.Module):
 
     def __init__(self, config: Config, vocabulary: tuple[str, ...]) -> None:
         super().__init__()
-        self.config = config
+        self.config = config = config.checked()
         self.vocabulary = tuple(vocabulary)
         self.beta = config.inference.beta
         self.frontend = self._make("frontend")

@@ -1,0 +1,146 @@
+"""Hierarchical hidden Markov models without normalisation: the recogniser of connected speech.
+
+The energy of a sentence Y, read through the state sequence Z, is the sum of the emission energies
+of Z's classes at each frame, its transition energies, the language model's and a penalty a word.
+Nothing needs to sum to one: training divides by the free energy of all sentences (NLL, which is
+MMI over whole sentences), or compares with the most offending one, over full paths.
+
+Sources: Bengio & LeCun 1994 and LeCun, Bottou, Bengio & Haffner 1998, section VI (late
+normalisation); Haffner 1993 and Povey et al. 2016 for MMI of a network from a flat start.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as nnf
+from pydantic import Field
+from torch import Tensor, nn
+
+from seqebm.graphs.lexicon import Lexicon
+from seqebm.graphs.ngram import read_arpa
+from seqebm.hooks import Options as BaseOptions
+from seqebm.hooks import Request, Terms, TextFile
+from seqebm.lattices.hmm_graphs import HMMGraphs
+from seqebm.lattices.trellis import Trellis, together
+
+
+class HMM(nn.Module):
+    """Sentences of words, words of units, units of states; one emission class a state.
+
+    A frame's emission energies are linear in its features. Tied weights are shared by every place
+    where a unit occurs.
+    """
+
+    sequential = True  # answers are strings of words
+
+    class Options(BaseOptions):
+        """Options of the hierarchical HMM."""
+
+        lexicon: TextFile | Literal["words", "letters"] = Field(
+            "words",
+            description="a pronunciation dictionary (WORD PHONE PHONE ... a line), or: each word "
+            "is a unit of its own (words), or is spelled (letters)",
+        )
+        lm: TextFile | None = Field(None, description="n-gram model (ARPA); null: free loop")
+        topology: Literal["bakis", "ctc"] = Field("bakis", description="of a unit")
+        states: int = Field(3, ge=1, description="emitting states of a unit; frames it needs")
+        skip: int = Field(0, ge=0, description="most states that one step may leap over")
+        silence_states: int = Field(1, ge=0, description="of the optional silence; 0: none")
+        normalisation: Literal["none", "local"] = Field(
+            "none", description="local: probabilities of classes at each frame and of transitions "
+            "at each state sum to 1; none: energies are free",
+        )  # fmt: skip
+        transitions: Literal["learned", "fixed"] = "learned"
+        lm_scale: float = Field(1.0, ge=0, description="factor of the language model's energies")
+        word_penalty: float = Field(0.0, description="energy of every word")
+        dropout: float = Field(0.0, ge=0, lt=1, description="on the features, in training")
+
+    def __init__(self, options: HMM.Options, input_dim: int, vocabulary: tuple[str, ...]) -> None:
+        super().__init__()
+        self.options = options
+        if isinstance(options.lexicon, TextFile):
+            lexicon = Lexicon.from_text(options.lexicon.text, options.lexicon.name)
+        elif options.lexicon == "letters":
+            lexicon = Lexicon.spelled(vocabulary)
+        else:
+            lexicon = Lexicon({word: [(word,)] for word in vocabulary})
+        lm = read_arpa(options.lm.text, options.lm.name) if options.lm else None
+        self.graphs = HMMGraphs(
+            lexicon, options.states, options.silence_states, options.skip, options.topology, lm
+        )
+        self.dropout = nn.Dropout(options.dropout)
+        self.linear = nn.Linear(input_dim, len(self.graphs.classes))
+        self.lm_scale, self.word_penalty = options.lm_scale, options.word_penalty
+        moves = torch.zeros((self.graphs.weights - 2) // 2, 2)
+        self.transitions = nn.Parameter(moves, requires_grad=options.transitions == "learned")
+
+    def emissions(self, features: Tensor) -> Tensor:
+        """``(B, T, D)`` features -> ``(B, T, C)`` energies of the classes."""
+        scores = self.linear(self.dropout(features))
+        if self.options.normalisation == "local":
+            scores = nnf.log_softmax(scores, -1)
+        return -scores
+
+    def weights(self) -> Tensor:
+        """``(W,)`` tied weights: language-model scale, word penalty, (stay, leave) a class."""
+        moves = self.transitions
+        if self.options.normalisation == "local":
+            moves = -nnf.log_softmax(-moves, -1)
+        return torch.cat([moves.new_tensor([self.lm_scale, self.word_penalty]), moves.flatten()])
+
+    def trellis(self, features: Tensor, lengths: Tensor) -> Trellis:
+        """The contrastive lattice: all sentences."""
+        return Trellis(self.graphs.full, self.emissions(features), lengths, self.weights())
+
+    def clamped(self, features: Tensor, lengths: Tensor, targets: list[str]) -> Trellis:
+        """The lattice of each item's right answer."""
+        graphs = together([self.graphs.clamped(target) for target in targets])
+        return Trellis(graphs, self.emissions(features), lengths, self.weights())
+
+    def terms(
+        self,
+        features: Tensor,
+        lengths: Tensor,
+        targets: list[str],
+        beta: float,
+        request: Request = Request(),
+    ) -> Terms:
+        """The three numbers of each item; those that ``request`` leaves out are NaN."""
+        emissions, weights = self.emissions(features), self.weights()
+        graphs = together([self.graphs.clamped(target) for target in targets])
+        correct = Trellis(graphs, emissions, lengths, weights).free_energy(beta)
+        contrastive = offending = torch.full_like(correct, math.nan)
+        full = Trellis(self.graphs.full, emissions, lengths, weights)
+        if request.contrastive:
+            contrastive = full.free_energy(beta)
+        if request.offending:
+            offending = self._offending(full, targets)
+        return Terms(correct, contrastive, offending, beta)
+
+    def _offending(self, full: Trellis, targets: list[str]) -> Tensor:
+        """Least energy of a sentence that differs from the target as a string of words; exact.
+
+        Where the best sentence of all is another one, that is it. Only for items that are already
+        right is the graph of all other sentences searched.
+        """
+        _, paths = full.best_path()
+        wanted = [self.graphs.labels(target) for target in targets]
+        right = [b for b, path in enumerate(paths) if path and full.output(b, path) == wanted[b]]
+        energies = full.path_energies(paths)
+        if not right:
+            return energies
+        graphs = together([self.graphs.rivals(targets[b]) for b in right])
+        index = torch.tensor(right)
+        others = Trellis(graphs, full.emissions[index], full.lengths[index], self.weights())
+        _, rivals = others.best_path()
+        return energies.index_put((index,), others.path_energies(rivals))
+
+    def minimum_frames(self, target: str) -> int:
+        """Fewest frames that the transcript needs. Raises DataError for an unknown word."""
+        return int(self.graphs.clamped(target).packed.minimum_frames[0])
+
+    def initialise(self, features: list[Tensor], targets: list[str]) -> None:
+        """Nothing: a flat start."""

@@ -1,0 +1,220 @@
+"""The graphs of a hierarchical recogniser: sentence -> word -> unit -> states.
+
+A *unit* is what words are made of: a phone, a letter, or the word itself. Three topologies of
+units meet the frames:
+
+``bakis``
+    each unit is a left-to-right HMM of a few states, an emission class for each;
+``ctc``
+    one class a unit and a blank, with CTC's rules (Graves et al. 2006).
+
+Tied weights, in this order: 0 the scale of the language model, 1 the penalty of a word, and then
+for every class of an HMM two, staying in its state and leaving it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from seqebm.errors import DataError
+from seqebm.graphs import EPSILON, Graph, Symbols
+from seqebm.graphs.builders import bakis, ctc, linear
+from seqebm.graphs.epsilon import remove_epsilon
+from seqebm.graphs.hierarchy import replace
+from seqebm.graphs.lexicon import Lexicon, word_graph
+from seqebm.graphs.ngram import Arpa, ngram
+from seqebm.graphs.product import compose, difference
+from seqebm.lattices.trellis import Prepared, prepare
+
+LM_SCALE, WORD_PENALTY = 0, 1
+SILENCE = "<sil>"  # as a word of a sentence's graph; it writes nothing
+_CACHED = 4096  # prepared graphs kept, of either kind
+
+
+class HMMGraphs:
+    """Everything about topology that a model needs, prepared on demand and kept.
+
+    Args:
+        lexicon: the words and their pronunciations.
+        states: emitting states of a unit (topology bakis).
+        silence_states: states of the optional silence between words; 0: none.
+        skip: most states that one step may leap over.
+        topology: ``"bakis"`` or ``"ctc"``.
+        grammar: n-gram model; None: any string of words, each at no cost.
+
+    Attributes:
+        words: names of the output labels, 1 to number of words.
+        classes: names of the emission classes, ``unit.state``.
+        weights: number of tied weights.
+        full: the contrastive graph: all sentences.
+    """
+
+    def __init__(
+        self,
+        lexicon: Lexicon,
+        states: int,
+        silence_states: int,
+        skip: int,
+        topology: str,
+        grammar: Arpa | None,
+    ) -> None:
+        self.lexicon, self.topology, self.skip = lexicon, topology, skip
+        self.words = Symbols(lexicon.words)
+        self.units = Symbols(lexicon.phones)
+        self._silence = 0
+        if topology == "ctc":
+            self.classes = ["blank", *self.units]
+            self.weights = 2
+        else:
+            self.classes = [f"{unit}.{k}" for unit in self.units for k in range(states)]
+            if silence_states:
+                self._silence = len(self.words) + 1
+                self.classes += [f"{SILENCE}.{k}" for k in range(silence_states)]
+            self.weights = 2 + 2 * len(self.classes)
+        self._states, self._silence_states = states, silence_states
+        self._models = {
+            label: self._word(lexicon.pronunciations(word))
+            for label, word in enumerate(self.words, 1)
+        }
+        if self._silence:
+            first = len(self.classes) - silence_states
+            self._models[self._silence] = self._hmm(range(first, len(self.classes)), 0)
+        self.grammar = self._grammar(grammar)
+        self.full_graph = self._expand(self.grammar)
+        self.full = prepare(self.full_graph)
+        self._clamped: OrderedDict[Any, Prepared] = OrderedDict()
+        self._rivals: OrderedDict[Any, Prepared] = OrderedDict()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> HMMGraphs:
+        """Itself: a copy of a model (averaged weights) shares what never changes."""
+        return self
+
+    def labels(self, text: str) -> tuple[int, ...]:
+        """Word labels of a transcript. Raises :class:`DataError` for an unknown word."""
+        words = text.split()
+        for word in words:
+            if word not in self.words:
+                self.lexicon.pronunciations(word)  # raises, with the nearest word
+                raise DataError(f"the word {word!r} is not in the model's vocabulary")
+        return tuple(self.words.id(word) for word in words)
+
+    def clamped(self, text: str) -> Prepared:
+        """The graph of one transcript: all its pronunciations and silences.
+
+        Raises :class:`DataError` for an unknown word or one that the grammar does not allow.
+        """
+        return _remembered(self._clamped, text, lambda: self._clamp(text))
+
+    def rivals(self, text: str) -> Prepared:
+        """The graph of every sentence but this one."""
+        labels = self.labels(text)
+        return _remembered(
+            self._rivals, text, lambda: prepare(difference(self.full_graph, labels).graph)
+        )
+
+    def _clamp(self, text: str) -> Prepared:
+        sentence = compose(self.grammar, linear(self.labels(text))).graph
+        if not len(sentence.finals):
+            raise DataError(
+                f"the language model gives {text!r} no probability; use one with all its words"
+            )
+        return prepare(self._expand(sentence))
+
+    def _word(self, pronunciations: Sequence[Sequence[str]]) -> Graph:
+        spelled = word_graph(pronunciations, self.units, weights=self.weights)
+        if self.topology == "ctc":
+            return spelled
+        unit = self._states
+        models = {
+            label: self._hmm(range((label - 1) * unit, label * unit), self.skip)
+            for label in np.unique(spelled.olabel).tolist()
+        }
+        return remove_epsilon(replace(spelled, models, keep_output=False).graph).graph
+
+    def _hmm(self, classes: range, skip: int) -> Graph:
+        stay = [2 + 2 * c for c in classes]
+        leave = [3 + 2 * c for c in classes]
+        count = len(classes)
+        return bakis(
+            classes, skip, loop_weights=stay, next_weights=leave,
+            skip_weights=np.repeat(np.array(leave)[:, None], skip, 1).reshape(count, skip),
+            weights=self.weights,
+        )  # fmt: skip
+
+    def _grammar(self, arpa: Arpa | None) -> Graph:
+        """Acceptor of sentences; language model and word penalty are tied weights."""
+        count = len(self.words)
+        if arpa is None:
+            every = np.arange(1, count + 1)
+            arcs = np.stack([0 * every, 0 * every, every, every], 1)
+            graph = Graph.make(1, arcs, [0], [0], osymbols=self.words, isymbols=self.words)
+        else:
+            graph = ngram(arpa, self.words, words=list(self.words))
+        worded = np.flatnonzero(graph.olabel != EPSILON)
+        scored = np.flatnonzero(graph.energy)
+        rows = np.concatenate([scored, worded])
+        columns = np.repeat([LM_SCALE, WORD_PENALTY], [len(scored), len(worded)])
+        counts = np.concatenate([graph.energy[scored], np.ones(len(worded))])
+        ties = csr_array((counts, (rows, columns)), shape=(graph.entries, self.weights))
+        return dataclasses.replace(graph, energy=np.zeros(graph.entries), ties=ties)
+
+    def _expand(self, sentences: Graph) -> Graph:
+        """Sentences of words -> a graph over emission classes that writes words."""
+        if self._silence:
+            sentences = _with_silence(sentences, self._silence)
+        used = set(np.unique(sentences.olabel).tolist()) - {EPSILON}
+        graph = replace(sentences, {label: self._models[label] for label in used}).graph
+        if self.topology == "ctc":
+            graph = compose(ctc(len(self.units)), graph).graph
+        # Silence is no word: it writes nothing.
+        heard = np.where(graph.olabel == self._silence, EPSILON, graph.olabel)
+        return dataclasses.replace(graph, olabel=heard, isymbols=None, osymbols=self.words)
+
+
+def _with_silence(graph: Graph, label: int) -> Graph:
+    """Allow one silence before the first word and after each word.
+
+    Each state is split: words arrive at s and leave from s + S, with or without silence between;
+    back-off arcs lead from s + S to their target's second half, so that a pause is never counted
+    twice.
+    """
+    states = np.arange(graph.states)
+    epsilon = (graph.ilabel == EPSILON) & (graph.olabel == EPSILON)
+    src = np.concatenate([graph.src + graph.states, states, states])
+    dst = np.concatenate(
+        [np.where(epsilon, graph.dst + graph.states, graph.dst), *[states + graph.states] * 2]
+    )
+    pause = np.repeat([EPSILON, label], graph.states)
+    ilabel = np.concatenate([graph.ilabel, pause])
+    olabel = np.concatenate([graph.olabel, pause])
+    arcs, added = graph.arcs, 2 * graph.states
+    energy = np.insert(graph.energy, arcs, np.zeros(added))
+    ties = graph.ties.tocoo()
+    rows, columns = ties.coords
+    ties = csr_array(
+        (ties.data, (np.where(rows < arcs, rows, rows + added), columns)),
+        shape=(graph.entries + added, graph.weights),
+    )
+    return Graph(
+        2 * graph.states, src, dst, ilabel, olabel, graph.starts, graph.finals + graph.states,
+        energy, ties, graph.isymbols, graph.osymbols,
+    )  # fmt: skip
+
+
+def _remembered(
+    cache: OrderedDict[Any, Prepared], key: Any, make: Callable[[], Prepared]
+) -> Prepared:
+    """The least recently used are forgotten: a large corpus must not fill the memory."""
+    if key in cache:
+        cache.move_to_end(key)
+        return cache[key]
+    cache[key] = make()
+    if len(cache) > _CACHED:
+        cache.popitem(last=False)
+    return cache[key]

@@ -1,0 +1,166 @@
+"""The trellis: graphs meeting emission energies frame by frame, without making the product.
+
+A trellis is what inference works on: F_β, best path, posteriors, n-best of one batch. It knows
+graphs and tied weights, the kernels know arrays; :func:`prepare` is the bridge.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqebm.graphs import Graph
+from seqebm.kernels.ops_trellis import (
+    Path,
+    Unrolled,
+    trellis_best_path,
+    trellis_free_energy,
+    trellis_posteriors,
+    trellis_unroll,
+)
+from seqebm.kernels.packed import Packed, Topology, concatenate, pack
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Graphs in the form that kernels take, made once and used at every step.
+
+    Attributes:
+        graphs: the G graphs; ilabels are emission classes + 1.
+        packed: their topology.
+        fixed: ``(E,)`` float64 fixed energies of all entries, graph after graph.
+        rows, columns, counts: the ties of all entries as triplets (entry, weight, how often).
+    """
+
+    graphs: tuple[Graph, ...]
+    packed: Packed
+    fixed: Tensor
+    rows: Tensor
+    columns: Tensor
+    counts: Tensor
+
+    def energies(self, weights: Tensor) -> Tensor:
+        """``(E,)`` energies of the entries, differentiable in the tied weights ``(W,)``."""
+        fixed = self.fixed.to(weights.dtype)
+        shares = self.counts.to(weights.dtype) * weights[self.columns]
+        return fixed.index_add(0, self.rows, shares)
+
+
+def prepare(graph: Graph) -> Prepared:
+    """Pack one graph. Raises ValueError for epsilon cycles."""
+    topology = Topology(
+        graph.states, graph.src, graph.dst, graph.ilabel - 1, graph.starts, graph.finals
+    )
+    ties = graph.ties.tocoo()
+    rows, columns = ties.coords
+    return Prepared(
+        (graph,),
+        pack([topology]),
+        torch.from_numpy(graph.energy),
+        torch.from_numpy(rows.astype(np.int64)),
+        torch.from_numpy(columns.astype(np.int64)),
+        torch.from_numpy(ties.data),
+    )
+
+
+def together(parts: Sequence[Prepared]) -> Prepared:
+    """Several prepared graphs as one batch."""
+    if len(parts) == 1:
+        return parts[0]
+    offsets = np.cumsum([0, *(len(p.fixed) for p in parts)])
+    return Prepared(
+        tuple(g for p in parts for g in p.graphs),
+        concatenate([p.packed for p in parts]),
+        torch.cat([p.fixed for p in parts]),
+        torch.cat([p.rows + int(o) for p, o in zip(parts, offsets, strict=False)]),
+        torch.cat([p.columns for p in parts]),
+        torch.cat([p.counts for p in parts]),
+    )
+
+
+class Trellis:
+    """The lattice of B items: each follows one of the prepared graphs through its frames.
+
+    Args:
+        prepared: G graphs; with one graph all items share it, else item b follows graph b.
+        emissions: ``(B, T, C)`` energies of the classes at each frame.
+        lengths: ``(B,)`` valid frames.
+        weights: ``(W,)`` tied weights.
+    """
+
+    def __init__(
+        self, prepared: Prepared, emissions: Tensor, lengths: Tensor, weights: Tensor
+    ) -> None:
+        items = len(emissions)
+        shared = len(prepared.graphs) == 1
+        self.prepared = prepared
+        self.emissions, self.lengths = emissions, lengths
+        self.graph_of = torch.zeros(items, dtype=torch.int64) if shared else torch.arange(items)
+        self.energies = prepared.energies(weights)
+
+    def graph(self, item: int) -> Graph:
+        """The graph that an item follows."""
+        return self.prepared.graphs[int(self.graph_of[item])]
+
+    def free_energy(self, beta: float) -> Tensor:
+        """``(B,)`` F_β over all paths, differentiable; +inf where there is none."""
+        return trellis_free_energy(
+            self.emissions, self.lengths, self.prepared.packed, self.graph_of, self.energies, beta
+        )
+
+    def best_path(self, beam: float | None = None) -> tuple[Tensor, list[Path | None]]:
+        """``(B,)`` least energies and paths, None where there is none; no gradient."""
+        return trellis_best_path(
+            self.emissions.detach(), self.lengths, self.prepared.packed, self.graph_of,
+            self.energies.detach(), beam,
+        )  # fmt: skip
+
+    def posteriors(self, beta: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Free energies, ``(B, T, C)`` class posteriors and ``(E,)`` expected counts of entries."""
+        return trellis_posteriors(
+            self.emissions.detach(), self.lengths, self.prepared.packed, self.graph_of,
+            self.energies.detach(), beta,
+        )  # fmt: skip
+
+    def unroll(self, beam: float, max_active: int | None = None) -> list[Unrolled]:
+        """The acyclic lattice of each item: what lies within ``beam`` of its best path."""
+        return trellis_unroll(
+            self.emissions.detach(), self.lengths, self.prepared.packed, self.graph_of,
+            self.energies.detach(), beam, max_active,
+        )  # fmt: skip
+
+    def output(self, item: int, path: Path) -> tuple[int, ...]:
+        """The output labels along a path."""
+        labels = self.graph(item).olabel[path.arcs.numpy()]
+        return tuple(labels[labels > 0].tolist())
+
+    def path_energies(self, paths: Sequence[Path | None]) -> Tensor:
+        """``(B,)`` energy of one given path of each item, differentiable; +inf for None."""
+        items, frames, classes, entries, owners = [], [], [], [], []
+        for b, path in enumerate(paths):
+            if path is None:
+                continue
+            graph, g = self.graph(b), int(self.graph_of[b])
+            arcs = path.arcs.numpy()
+            label = graph.ilabel[arcs]
+            emitting = label > 0
+            frames.append(path.frames.numpy()[emitting])
+            classes.append(label[emitting] - 1)
+            items.append(np.full(len(classes[-1]), b))
+            ends = [graph.arcs + path.start, graph.arcs + len(graph.starts) + path.final]
+            first = int(self.prepared.packed.entry_offsets[g])
+            entries.append(np.concatenate([arcs, ends]) + first)
+            owners.append(np.full(len(entries[-1]), b))
+        dead = torch.tensor([path is None for path in paths])
+        total = self.emissions.new_zeros(len(paths))
+        if entries:
+            parts = (items, frames, classes, entries, owners)
+            b, t, c, e, o = (torch.from_numpy(np.concatenate(part)) for part in parts)
+            total = total.index_add(0, b, self.emissions[b, t, c])
+            total = total.index_add(0, o, self.energies[e].to(total.dtype))
+        return total.masked_fill(dead, math.inf)
