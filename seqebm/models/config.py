@@ -35,6 +35,9 @@ class Inference(Options):
 class Training(Options):
     """How the parameters are found. Epochs = 0 keeps the initialisation from data."""
 
+    init: str | None = Field(
+        None, description="a trained model of the same architecture to start from (exp/NAME)"
+    )
     epochs: int = Field(25, ge=0)
     batch_size: int = Field(64, ge=1, description="utterances per optimiser step, at most")
     optimizer: Literal["adamw", "sgd"] = "adamw"

@@ -208,9 +208,13 @@ class _Run:
     def _initialise(self) -> None:
         """Global statistics of the front-end, feasibility, and the lattice's starting point."""
         self.model.eval()
-        self.model.frontend.fit(
-            (batch.signal, batch.lengths) for batch in self._batches(self.train_set)
-        )
+        init = self.training.init
+        if init is not None:
+            self._start_from(init)
+        else:
+            self.model.frontend.fit(
+                (batch.signal, batch.lengths) for batch in self._batches(self.train_set)
+            )
         features: list[Tensor] = []
         targets: list[str] = []
         names: list[str] = []
@@ -220,7 +224,8 @@ class _Run:
                 features += [f[:n].cpu() for f, n in zip(frames, lengths.tolist(), strict=True)]
                 targets += batch.targets
                 names += batch.ids
-            self.model.lattice.initialise(features, targets)
+            if init is None:
+                self.model.lattice.initialise(features, targets)
         needs = {target: self.model.lattice.minimum_frames(target) for target in set(targets)}
         infeasible = {
             name: f"{len(own)} feature frames, but {target!r} needs {needs[target]}"
@@ -229,6 +234,17 @@ class _Run:
         }
         if infeasible:
             self._handle_infeasible(infeasible)
+
+    def _start_from(self, path: str) -> None:
+        """Take the parameters of a trained model: another loss may go on from there."""
+        other = Recognizer.load(path, self.device)
+        if other.vocabulary != self.model.vocabulary:
+            raise ConfigError(
+                f"training.init: {path} has another vocabulary than this data "
+                f"({len(other.vocabulary)} and {len(self.model.vocabulary)} entries): start from a "
+                "model that was trained on the same words"
+            )
+        self.model.load_tensors(dict(other.state_dict()), f"training.init: {path}")
 
     def _handle_infeasible(self, infeasible: dict[str, str]) -> None:
         listed = "\n".join(f"  {name}: {why}" for name, why in infeasible.items())
