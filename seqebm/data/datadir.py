@@ -3,7 +3,8 @@
 A data directory holds, one ``id value`` per line and in any order,
 
 ============  ====================================================================
-``wav.scp``   recording id, path (or ``ink.scp``, ``image.scp``: exactly one of them)
+``wav.scp``   recording id, path (or ``ink.scp``, ``image.scp``, or ``feats.scp`` for features
+              computed before; exactly one of them)
 ``text``      utterance id, transcript (optional: absent where nothing is known)
 ``utt2spk``   utterance id, speaker id (optional: else each utterance is its own speaker)
 ``segments``  utterance id, recording id, start, stop (optional: else utterance = recording)
@@ -13,11 +14,11 @@ A data directory holds, one ``id value`` per line and in any order,
 **Paths** that are relative are looked for below the data directory first (so that a directory
 can be moved and read from anywhere), then below the working directory, as Kaldi does.
 
-**Times** are counted in samples (points for ink), from 0, stop exclusive. A ``segments`` line
-may give them as such, ``utt rec 8000samples 16000samples``, which is also what we write; plain
-numbers are seconds, as in Kaldi, read as exact decimals and turned into samples at once with the
-rate of the recording, taken from ``reco2rate`` or else from the file itself. Kaldi's stop ``-1``
-means the end of the recording.
+**Times** are counted in samples (points of ink, frames of features), from 0, stop exclusive. A
+``segments`` line may give them as such, ``utt rec 8000samples 16000samples``, which is also what we
+write; plain numbers are seconds, as in Kaldi, read as exact decimals and turned into samples at
+once with the rate of the recording, taken from ``reco2rate`` or else from the file itself. Kaldi's
+stop ``-1`` means the end of the recording.
 """
 
 from __future__ import annotations
@@ -33,8 +34,14 @@ from seqebm.data.readers import ReaderPool
 from seqebm.data.tables import Problem, Row, Table, byte_order, read_table
 from seqebm.errors import DataError
 
-SCP_FILES = {"wav.scp": "audio", "ink.scp": "ink", "image.scp": "image"}
-_COUNT = re.compile(r"(\d+)(?:samples|points)")
+SCP_FILES = {
+    "wav.scp": "audio",
+    "ink.scp": "ink",
+    "image.scp": "image",
+    "feats.scp": "features",
+}
+UNITS = {"ink": "points", "features": "frames"}  # what ``segments`` counts; others: samples
+_COUNT = re.compile(r"(\d+)(?:samples|points|frames)")
 _WORST = 5  # problems quoted in an error message
 
 
@@ -65,7 +72,7 @@ class DataDir:
 
     Attributes:
         path: the directory.
-        kind: ``"audio"``, ``"ink"`` or ``"image"``.
+        kind: ``"audio"``, ``"ink"``, ``"image"`` or ``"features"``.
         utterances: sorted by id.
     """
 
@@ -145,7 +152,7 @@ class Scan:
     """Every table of a directory, read once, and every problem but those of the media files.
 
     The one implementation below loading, validating and mending. Raises :class:`DataError` only
-    if ``path`` is no directory or has none or several of ``wav.scp``, ``ink.scp``, ``image.scp``.
+    if ``path`` is no directory or has none or several of the files in ``SCP_FILES``.
     """
 
     path: Path

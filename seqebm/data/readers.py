@@ -12,14 +12,18 @@ from seqebm.hooks import Reader, get_host
 logger = logging.getLogger(__name__)
 
 # What to install where no reader of a kind is registered.
-_REMEDY = {"audio": "pip install -e plugins/speech", "ink": "install a plugin that reads ink"}
+_REMEDY = {
+    "audio": "pip install -e plugins/speech",
+    "features": "pip install -e plugins/speech",
+    "ink": "install a plugin that reads ink",
+}
 
 
 class ReaderPool:
     """The readers of one kind, asked by file ending.
 
     Args:
-        kind: ``"audio"``, ``"ink"`` or ``"image"``.
+        kind: ``"audio"``, ``"ink"``, ``"image"`` or ``"features"``.
         readers: the readers to use; by default all registered ones of this kind.
 
     Raises :class:`DataError` if there are none.

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from seqebm.data.datadir import SCP_FILES, DataDir, Utterance
+from seqebm.data.datadir import SCP_FILES, UNITS, DataDir, Utterance
 from seqebm.data.tables import byte_order, write_table
 from seqebm.errors import DataError
 
@@ -16,7 +16,7 @@ from seqebm.errors import DataError
 def write_data_dir(
     directory: str | os.PathLike[str],
     utterances: Iterable[Utterance],
-    kind: Literal["audio", "ink", "image"] = "audio",
+    kind: Literal["audio", "ink", "image", "features"] = "audio",
 ) -> DataDir:
     """Write a data directory, sorted, each file atomically, and return it.
 
@@ -51,7 +51,7 @@ def write_data_dir(
     if not silent:
         tables["text"] = {u.id: " ".join((u.text or "").split()) for u in items}
     if cut:
-        unit = "points" if kind == "ink" else "samples"
+        unit = UNITS.get(kind, "samples")
         tables["segments"] = {u.id: f"{names[u.path]} {_span(u, unit)}" for u in items}
     scp = next(name for name, of in SCP_FILES.items() if of == kind)
     for name, rows in tables.items():

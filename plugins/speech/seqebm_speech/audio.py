@@ -69,8 +69,12 @@ class AudioReader:
 
     def file_rate(self, path: Path) -> int:
         """Return the samples per second of a file, from its header. Raises as :meth:`read`."""
+        return self.header(path)[0]
+
+    def header(self, path: Path) -> tuple[int, int]:
+        """Return (samples per second, number of samples) of a file. Raises as :meth:`read`."""
         with _open(Path(path)) as file:
-            return file.samplerate
+            return file.samplerate, file.frames
 
     def _bounds(
         self,

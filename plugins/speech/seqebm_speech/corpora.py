@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
-import shutil
-import tarfile
-import urllib.error
-import urllib.request
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 from seqebm.data import Utterance, write_data_dir
 from seqebm.errors import DataError
-from seqebm_speech.audio import AudioReader
+from seqebm_speech.archives import download, is_readable, some, unpack
 from seqebm_speech.options import FSDDOptions
 
 logger = logging.getLogger(__name__)
@@ -27,8 +20,6 @@ FSDD_URL = (
 )
 FSDD_HOME = "https://github.com/Jakobovski/free-spoken-digit-dataset (CC BY-SA 4.0)"
 _NAME = re.compile(r"([0-9])_([A-Za-z][A-Za-z0-9]*)_([0-9]+)\.wav")
-_LARGEST = 50_000_000  # bytes of one recording in an archive
-_QUOTED = 5  # strays and bad files named in a message
 
 
 def fsdd(options: FSDDOptions) -> Callable[[Path], list[Path]]:
@@ -80,7 +71,7 @@ def _folder(options: FSDDOptions, destination: Path) -> Path:
             )
         source = destination / "fsdd.tar.gz"
         if not source.is_file():
-            _download(FSDD_URL, source)
+            download(FSDD_URL, source, "fsdd")
     if source.is_file():
         return _unpack(source, destination / "wav")
     if not source.is_dir():
@@ -97,54 +88,22 @@ def _folder(options: FSDDOptions, destination: Path) -> Path:
     )
 
 
-def _download(url: str, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    logger.info("fsdd: downloading %s", url)
-    try:
-        with urllib.request.urlopen(url, timeout=30) as reply, part.open("wb") as file:
-            shutil.copyfileobj(reply, file)
-    except (urllib.error.URLError, TimeoutError, OSError) as error:
-        part.unlink(missing_ok=True)
-        raise DataError(
-            f"fsdd: cannot download {url} ({getattr(error, 'reason', error)}); fetch it where "
-            "there is a network and set 'source' to the archive"
-        ) from error
-    os.replace(part, target)
-
-
 def _unpack(archive: Path, folder: Path) -> Path:
     """Copy the recordings of an archive into ``folder``. Their own paths are not followed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.iterdir():  # what another archive left
+    for path in folder.iterdir() if folder.is_dir() else ():  # what another archive left
         if _NAME.fullmatch(path.name):
             path.unlink()
-    found = 0
-    try:
-        with tarfile.open(archive) as tar:
-            for name, file in _members(tar):
-                with (folder / name).open("wb") as out:
-                    shutil.copyfileobj(file, out)
-                found += 1
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    if not unpack(archive, folder, _place, "fsdd"):
         raise DataError(
-            f"fsdd: {archive} is no readable archive, or is cut short ({error}); fetch it again "
-            f"from {FSDD_HOME}"
-        ) from error
-    if not found:
-        raise DataError(
-            f"fsdd: {archive} holds no recordings ('7_jackson_32.wav'); correct 'source'"
+            f"fsdd: {archive} holds no recordings ('7_jackson_32.wav'); correct 'source'. The "
+            f"corpus is published at {FSDD_HOME}"
         )
     return folder
 
 
-def _members(tar: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:
-    for member in tar:
-        name = member.name.rsplit("/", 1)[-1]
-        if member.isfile() and _NAME.fullmatch(name) and member.size <= _LARGEST:
-            file = tar.extractfile(member)
-            if file is not None:
-                yield name, file
+def _place(name: str) -> str | None:
+    name = name.rsplit("/", 1)[-1]
+    return name if _NAME.fullmatch(name) else None
 
 
 def _recordings(folder: Path) -> list[Utterance]:
@@ -161,27 +120,17 @@ def _recordings(folder: Path) -> list[Utterance]:
     if strays:
         logger.warning(
             "fsdd: %d files in %s are not named like 7_jackson_32.wav and are left out: %s",
-            len(strays), folder, _some(strays),
+            len(strays), folder, some(strays),
         )  # fmt: skip
     return found
 
 
 def _readable(utterances: list[Utterance]) -> list[Utterance]:
-    reader = AudioReader()
-    good, bad = [], []
-    for utterance in utterances:
-        try:
-            reader.read(utterance.path, reader.file_rate(utterance.path))
-            good.append(utterance)
-        except DataError as error:
-            bad.append(str(error))
+    faults = [(u, is_readable(u)) for u in utterances]
+    good = [u for u, fault in faults if fault is None]
+    bad = [fault for _, fault in faults if fault is not None]
     if bad:
-        logger.warning("fsdd: %d unreadable files are left out: %s", len(bad), _some(bad, "; "))
+        logger.warning("fsdd: %d unreadable files are left out: %s", len(bad), some(bad, "; "))
     if not good:
-        raise DataError(f"fsdd: no recording is readable: {_some(bad, '; ')}")
+        raise DataError(f"fsdd: no recording is readable: {some(bad, '; ')}")
     return good
-
-
-def _some(names: list[str], between: str = ", ") -> str:
-    more = len(names) - _QUOTED
-    return between.join(names[:_QUOTED]) + (f"{between}and {more} more" if more > 0 else "")

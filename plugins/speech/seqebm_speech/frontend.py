@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torchaudio.functional import create_dct, preemphasis
 
-from seqebm.errors import ConfigError, DataError, ModelError
+from seqebm.errors import ConfigError, DataError
 from seqebm_speech.augment import Augment, mel_filters
 from seqebm_speech.options import LogMelOptions, MFCCOptions
+from seqebm_speech.statistics import Normalised, valid, with_deltas
 
-FITTED = ("global", "utterance_map")  # normalisations that need statistics of the corpus
 TINY = 1e-10  # power below which a band counts as silent
 
 
-def valid(lengths: Tensor, size: int) -> Tensor:
-    """``(B,)`` lengths -> ``(B, size)`` bool, true at valid positions."""
-    return torch.arange(size, device=lengths.device)[None, :] < lengths[:, None]
-
-
-class LogMel(nn.Module):
+class LogMel(Normalised):
     """Natural logarithm of mel-filtered power spectra (Davis & Mermelstein 1980).
 
     ``(B, N)`` padded waveforms at ``rate`` Hz and ``(B,)`` lengths give ``(B, T, D)`` frames and
@@ -41,11 +34,9 @@ class LogMel(nn.Module):
 
     Options: type[LogMelOptions] = LogMelOptions
     reads = "audio"
+    options: LogMelOptions
     filters: Tensor
     hann: Tensor
-    mean: Tensor
-    std: Tensor
-    fitted: Tensor
 
     def __init__(self, options: LogMelOptions | None = None) -> None:
         super().__init__()
@@ -65,10 +56,7 @@ class LogMel(nn.Module):
         self.register_buffer("filters", filters, persistent=False)
         self.register_buffer("hann", torch.hann_window(self.window), persistent=False)
         self.augment = Augment(o, self.fft)
-        self.output_dim = self._static_dim() * (1 + o.deltas)
-        self.register_buffer("mean", torch.zeros(self.output_dim))
-        self.register_buffer("std", torch.ones(self.output_dim))
-        self.register_buffer("fitted", torch.tensor(False))
+        self._register_statistics(self._static_dim() * (1 + o.deltas))
 
     def _static_dim(self) -> int:
         return self.options.mels
@@ -107,7 +95,7 @@ class LogMel(nn.Module):
         if perturbing:
             logmel = self.augment.masks(logmel, counts, mask)
         frames = self._static(logmel)
-        return _with_deltas(frames, counts, self.options.deltas), counts
+        return with_deltas(frames, counts, self.options.deltas), counts
 
     def _check(self, signal: Tensor, lengths: Tensor) -> Tensor:
         if signal.dim() != 2 or lengths.shape != signal.shape[:1]:
@@ -150,73 +138,12 @@ class LogMel(nn.Module):
         top = logmel.masked_fill(~mask[..., None], -math.inf).amax((1, 2), keepdim=True)
         return torch.maximum(logmel, top - drop)
 
-    def _normalise(self, frames: Tensor, counts: Tensor) -> Tensor:
-        mask = valid(counts, frames.shape[1])[..., None]
-        how = self.options.normalisation
-        if how in FITTED and not self.fitted:
-            raise ModelError(
-                f"normalisation: {how} has no statistics yet; call fit() on the training data, or, "
-                "if this is a saved model, train it again with this version"
-            )
-        if how == "global":
-            frames = (frames - self.mean) / self.std
-        elif how != "none":
-            n = counts[:, None, None]
-            mean = (frames * mask).sum(1, keepdim=True) / n
-            frames = frames - (self._shrunk(mean, n) if how == "utterance_map" else mean)
-            if how == "utterance_meanvar":
-                variance = (frames.square() * mask).sum(1, keepdim=True) / n
-                frames = frames / (variance + 1e-2).sqrt()
-        return frames * mask
-
-    def _shrunk(self, mean: Tensor, frames: Tensor) -> Tensor:
-        """The utterance's mean ``(B, 1, D)`` from so many frames, pulled towards the corpus's.
-
-        The mean of a short word says more about its vowel than about the channel: subtracting it
-        leaves little of "two" but its burst. So it is estimated a posteriori, as if
-        ``prior_frames`` frames of the average utterance had been seen first (Gauvain & Lee 1994,
-        section III). The level, which only tells how close the microphone was, goes entirely.
-        """
-        level, prior = self._level(mean), self.mean - self._level(self.mean)
-        weight = frames / (frames + self.options.prior_frames)
-        return level + weight * (mean - level) + (1 - weight) * prior
-
     def _level(self, mean: Tensor) -> Tensor:
         """The part of ``(..., D)`` means that a change of gain alters: the same in every band."""
         level = torch.zeros_like(mean)
         bands = slice(self.options.mels)
         level[..., bands] = mean[..., bands].mean(-1, keepdim=True)
         return level
-
-    @torch.no_grad()
-    def fit(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Estimate mean and deviation of each feature, unperturbed, where normalisation needs them.
-
-        ``batches`` yields ``(signal, lengths)``; it is not touched with other normalisations.
-        """
-        if self.options.normalisation not in FITTED:
-            return
-        was_training = self.training
-        self.eval()
-        count = 0
-        total = square = torch.zeros(self.output_dim, dtype=torch.float64)
-        for signal, lengths in batches:
-            frames, counts = self._unnormalised(
-                signal.to(self.filters.device), lengths.to(self.filters.device)
-            )
-            rows = frames[valid(counts, frames.shape[1])].double().cpu()
-            count += len(rows)
-            total = total + rows.sum(0)
-            square = square + rows.square().sum(0)
-        self.train(was_training)
-        if not count:
-            raise DataError(
-                f"normalisation: {self.options.normalisation} needs at least one utterance to fit"
-            )
-        mean = total / count
-        self.mean.copy_(mean)
-        self.std.copy_((square / count - mean.square()).clamp(min=1e-6).sqrt())
-        self.fitted.fill_(True)
 
     def extra_repr(self) -> str:
         """Say what is worth knowing in a printed model."""
@@ -268,20 +195,3 @@ def _fft_size(options: LogMelOptions) -> int:
             break
         size *= 2
     return size
-
-
-def _with_deltas(frames: Tensor, counts: Tensor, order: int) -> Tensor:
-    """Append differences over +-2 frames, the edge frames of each item being repeated."""
-    parts = [frames]
-    for _ in range(order):
-        parts.append(_delta(parts[-1], counts))
-    return torch.cat(parts, 2) if order else frames
-
-
-def _delta(frames: Tensor, counts: Tensor) -> Tensor:
-    time = torch.arange(frames.shape[1], device=frames.device)
-    out = torch.zeros_like(frames)
-    for k in (-2, -1, 1, 2):
-        index: Any = torch.minimum((time + k).clamp(min=0)[None, :], counts[:, None] - 1)
-        out += k / 10 * frames.gather(1, index[..., None].expand_as(frames))
-    return out

@@ -33,6 +33,14 @@ class AudioOptions(Options):
     )
 
 
+class CepstraReaderOptions(Options):
+    """Options of the reader ``cepstra``."""
+
+    dimension: int = Field(
+        default=13, ge=1, le=40, description="coefficients a frame of .mfc files and audio"
+    )
+
+
 class AugmentOptions(Options):
     """Random perturbations of a front-end; they act in training mode only.
 
@@ -217,6 +225,33 @@ class FSDDOptions(Options):
     )
     download: bool = Field(
         default=False, description="fetch the published archive if there is no source"
+    )
+
+
+class YesNoOptions(Options):
+    """Options of the preparer ``yesno``."""
+
+    source: Path | None = Field(
+        default=None, description="directory with the wavs, or the .tar.gz archive"
+    )
+    download: bool = Field(
+        default=False, description="fetch the published archive if there is no source"
+    )
+
+
+class AN4Options(Options):
+    """Options of the preparer ``an4``."""
+
+    source: Path | None = Field(
+        default=None,
+        description="directory with etc/ and feat/ (or wav/), or the .tar.gz archive of one",
+    )
+    audio: Path | None = Field(
+        default=None,
+        description="directory of audio files with transcripts.tsv, or the .tar.gz archive of one",
+    )
+    dev_speakers: int = Field(
+        default=0, ge=0, description="training speakers to hold out for development; 0: none"
     )
 
 

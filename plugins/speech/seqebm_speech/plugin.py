@@ -7,21 +7,33 @@ from seqebm import hookimpl
 
 @hookimpl
 def seqebm_register_readers(register):
-    """Register the reader ``audio``."""
+    """Register the readers ``audio`` and ``cepstra``."""
     register("audio", "seqebm_speech.audio:AudioReader", "seqebm_speech.options:AudioOptions")
+    register(
+        "cepstra",
+        "seqebm_speech.cepstra_reader:CepstraReader",
+        "seqebm_speech.options:CepstraReaderOptions",
+    )
 
 
 @hookimpl
 def seqebm_register_frontends(register):
-    """Register the front-ends ``logmel`` and ``mfcc``."""
+    """Register the front-ends ``logmel``, ``mfcc`` and ``cepstra``."""
     register("logmel", "seqebm_speech.frontend:LogMel", "seqebm_speech.options:LogMelOptions")
     register("mfcc", "seqebm_speech.frontend:MFCC", "seqebm_speech.options:MFCCOptions")
+    register(
+        "cepstra",
+        "seqebm_speech.cepstra:Cepstra",
+        "seqebm_speech.cepstra_options:CepstraOptions",
+    )
 
 
 @hookimpl
 def seqebm_register_preparers(register):
-    """Register the corpora ``fsdd`` and ``synthetic_digits``."""
+    """Register the corpora ``an4``, ``fsdd``, ``yesno`` and ``synthetic_digits``."""
+    register("an4", "seqebm_speech.an4:an4", "seqebm_speech.options:AN4Options")
     register("fsdd", "seqebm_speech.corpora:fsdd", "seqebm_speech.options:FSDDOptions")
+    register("yesno", "seqebm_speech.yesno:yesno", "seqebm_speech.options:YesNoOptions")
     register(
         "synthetic_digits",
         "seqebm_speech.synthetic:synthetic_digits",

@@ -9,7 +9,7 @@ import urllib.error
 import numpy as np
 import pytest
 import soundfile
-from seqebm_speech import corpora
+from seqebm_speech import archives, corpora
 from seqebm_speech.audio import AudioReader
 from seqebm_speech.corpora import fsdd
 from seqebm_speech.options import FSDDOptions
@@ -164,7 +164,7 @@ def test_download_without_network(tmp_path, monkeypatch):
     def offline(*_args, **_more):
         raise urllib.error.URLError("Name or service not known")
 
-    monkeypatch.setattr(corpora.urllib.request, "urlopen", offline)
+    monkeypatch.setattr(archives.urllib.request, "urlopen", offline)
     with pytest.raises(DataError, match="Name or service not known") as caught:
         prepare(tmp_path / "data", download=True)
     assert "set 'source'" in str(caught.value)

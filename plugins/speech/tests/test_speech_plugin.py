@@ -21,14 +21,18 @@ def test_every_component_can_be_made(registry):
     names = {(c.kind, c.name) for c in registry.all()}
     assert names == {
         ("readers", "audio"),
+        ("readers", "cepstra"),
         ("frontends", "logmel"),
         ("frontends", "mfcc"),
+        ("frontends", "cepstra"),
+        ("preparers", "an4"),
         ("preparers", "fsdd"),
+        ("preparers", "yesno"),
         ("preparers", "synthetic_digits"),
     }
     for component in registry.all():
         made = component.load()(component.parse({}, "here"))
-        assert callable(made) or made.kind == "audio"
+        assert callable(made) or made.kind in ("audio", "features")
 
 
 def test_options_are_documented(registry):
@@ -44,7 +48,9 @@ def test_options_are_documented(registry):
 def test_options_do_not_import_torch():
     code = (
         "import sys, seqebm_speech.plugin, seqebm_speech.options, seqebm_speech.audio, "
-        "seqebm_speech.corpora, seqebm_speech.synthetic; sys.exit('torch' in sys.modules)"
+        "seqebm_speech.cepstra_options, seqebm_speech.cepstra_reader, seqebm_speech.an4, "
+        "seqebm_speech.yesno, seqebm_speech.corpora, seqebm_speech.synthetic; "
+        "sys.exit('torch' in sys.modules)"
     )
     path = [p for p in sys.path if p]
     environment = {"PYTHONPATH": ":".join(path), "PATH": "/usr/bin:/bin"}
