@@ -24,6 +24,7 @@ from seqebm.kernels.ops_trellis import (
     trellis_unroll,
 )
 from seqebm.kernels.packed import Packed, Topology, concatenate, pack
+from seqebm.lattices.closure import Component, close
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Prepared:
         packed: their topology.
         fixed: ``(E,)`` float64 fixed energies of all entries, graph after graph.
         rows, columns, counts: the ties of all entries as triplets (entry, weight, how often).
+        components: epsilon cycles, whose closures have energies that are no such sums.
     """
 
     graphs: tuple[Graph, ...]
@@ -43,16 +45,24 @@ class Prepared:
     rows: Tensor
     columns: Tensor
     counts: Tensor
+    components: tuple[Component, ...] = ()
 
-    def energies(self, weights: Tensor) -> Tensor:
-        """``(E,)`` energies of the entries, differentiable in the tied weights ``(W,)``."""
+    def energies(self, weights: Tensor, beta: float) -> Tensor:
+        """``(E,)`` energies of the entries, differentiable in the tied weights ``(W,)``.
+
+        β matters to epsilon cycles only. Raises :class:`GraphError` for one of negative energy.
+        """
         fixed = self.fixed.to(weights.dtype)
         shares = self.counts.to(weights.dtype) * weights[self.columns]
-        return fixed.index_add(0, self.rows, shares)
+        energies = fixed.index_add(0, self.rows, shares)
+        for component in self.components:
+            energies = energies.index_put((component.entries,), component.energies(weights, beta))
+        return energies
 
 
 def prepare(graph: Graph) -> Prepared:
-    """Pack one graph. Raises ValueError for epsilon cycles."""
+    """Pack one graph; epsilon cycles are closed (:mod:`seqebm.lattices.closure`)."""
+    graph, components = close(graph)
     topology = Topology(
         graph.states, graph.src, graph.dst, graph.ilabel - 1, graph.starts, graph.finals
     )
@@ -65,6 +75,7 @@ def prepare(graph: Graph) -> Prepared:
         torch.from_numpy(rows.astype(np.int64)),
         torch.from_numpy(columns.astype(np.int64)),
         torch.from_numpy(ties.data),
+        tuple(components),
     )
 
 
@@ -80,6 +91,9 @@ def together(parts: Sequence[Prepared]) -> Prepared:
         torch.cat([p.rows + int(o) for p, o in zip(parts, offsets, strict=False)]),
         torch.cat([p.columns for p in parts]),
         torch.cat([p.counts for p in parts]),
+        tuple(
+            c.shifted(int(o)) for p, o in zip(parts, offsets, strict=False) for c in p.components
+        ),
     )
 
 
@@ -99,9 +113,17 @@ class Trellis:
         items = len(emissions)
         shared = len(prepared.graphs) == 1
         self.prepared = prepared
-        self.emissions, self.lengths = emissions, lengths
+        self.emissions, self.lengths, self.weights = emissions, lengths, weights
         self.graph_of = torch.zeros(items, dtype=torch.int64) if shared else torch.arange(items)
-        self.energies = prepared.energies(weights)
+        self._energies: dict[float, Tensor] = {}
+
+    def energies(self, beta: float = math.inf) -> Tensor:
+        """``(E,)`` energies of all entries at β."""
+        if not self.prepared.components:
+            beta = math.inf  # the same at every β
+        if beta not in self._energies:
+            self._energies[beta] = self.prepared.energies(self.weights, beta)
+        return self._energies[beta]
 
     def graph(self, item: int) -> Graph:
         """The graph that an item follows."""
@@ -110,28 +132,33 @@ class Trellis:
     def free_energy(self, beta: float) -> Tensor:
         """``(B,)`` F_β over all paths, differentiable; +inf where there is none."""
         return trellis_free_energy(
-            self.emissions, self.lengths, self.prepared.packed, self.graph_of, self.energies, beta
+            self.emissions,
+            self.lengths,
+            self.prepared.packed,
+            self.graph_of,
+            self.energies(beta),
+            beta,
         )
 
     def best_path(self, beam: float | None = None) -> tuple[Tensor, list[Path | None]]:
         """``(B,)`` least energies and paths, None where there is none; no gradient."""
         return trellis_best_path(
             self.emissions.detach(), self.lengths, self.prepared.packed, self.graph_of,
-            self.energies.detach(), beam,
+            self.energies().detach(), beam,
         )  # fmt: skip
 
     def posteriors(self, beta: float) -> tuple[Tensor, Tensor, Tensor]:
         """Free energies, ``(B, T, C)`` class posteriors and ``(E,)`` expected counts of entries."""
         return trellis_posteriors(
             self.emissions.detach(), self.lengths, self.prepared.packed, self.graph_of,
-            self.energies.detach(), beta,
+            self.energies(beta).detach(), beta,
         )  # fmt: skip
 
     def unroll(self, beam: float, max_active: int | None = None) -> list[Unrolled]:
         """The acyclic lattice of each item: what lies within ``beam`` of its best path."""
         return trellis_unroll(
             self.emissions.detach(), self.lengths, self.prepared.packed, self.graph_of,
-            self.energies.detach(), beam, max_active,
+            self.energies().detach(), beam, max_active,
         )  # fmt: skip
 
     def output(self, item: int, path: Path) -> tuple[int, ...]:
@@ -162,5 +189,5 @@ class Trellis:
             parts = (items, frames, classes, entries, owners)
             b, t, c, e, o = (torch.from_numpy(np.concatenate(part)) for part in parts)
             total = total.index_add(0, b, self.emissions[b, t, c])
-            total = total.index_add(0, o, self.energies[e].to(total.dtype))
+            total = total.index_add(0, o, self.energies()[e].to(total.dtype))
         return total.masked_fill(dead, math.inf)
