@@ -116,14 +116,33 @@ def test_many_problems_are_counted(make_dir):
     assert "and 5 more" in message
 
 
-@pytest.mark.parametrize("extra", [None, "ink.scp"])
+@pytest.mark.parametrize("extra", [None, "ink.scp", "feats.scp"])
 def test_exactly_one_list_of_files(make_dir, extra):
     directory = make_dir()
     if extra:
         (directory / extra).write_text("a a.f32\n")
     else:
         (directory / "wav.scp").unlink()
-    assert "exactly one of wav.scp, ink.scp, image.scp" in message_of(directory)
+    assert "exactly one of wav.scp, ink.scp, image.scp, feats.scp" in message_of(directory)
+
+
+@pytest.mark.parametrize(
+    ("kind", "scp", "unit"),
+    [
+        ("audio", "wav.scp", "samples"),
+        ("ink", "ink.scp", "points"),
+        ("image", "image.scp", "samples"),
+        ("features", "feats.scp", "frames"),
+    ],
+)
+def test_kinds(tmp_path, kind, scp, unit):
+    (tmp_path / "a.x").touch()
+    item = Utterance("u", tmp_path / "a.x", "one", "s", 5, 9)
+    write_data_dir(tmp_path / "d", [item], kind)
+    assert (tmp_path / "d" / "segments").read_text() == f"u a 5{unit} 9{unit}\n"
+    assert (tmp_path / "d" / scp).read_text() == "a ../a.x\n"
+    data = DataDir.load(tmp_path / "d")
+    assert data.kind == kind and (data.utterances[0].start, data.utterances[0].stop) == (5, 9)
 
 
 def test_missing_directory(tmp_path):

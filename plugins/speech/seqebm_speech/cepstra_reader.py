@@ -74,7 +74,7 @@ class CepstraReader:
         npy = path.suffix.lower() == ".npy"
         frames = _read_npy(path) if npy else _read_mfc(path, self.options.dimension)
         first, last = _bounds(path, len(frames), start, stop, limit)
-        return _finite(path, np.ascontiguousarray(frames[first:last], dtype=np.float32), first)
+        return _finite(path, frames[first:last].astype(np.float32, order="C"), first)
 
     def file_rate(self, path: Path) -> int:
         """Return 100, the frames per second of every file. Raises nothing."""
