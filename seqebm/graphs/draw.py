@@ -85,7 +85,7 @@ def plot(graph: Graph, axes: Axes, weights: ArrayLike | None = None, max_states:
         curve, spot = _curve(places[src], places[dst], (dst, src) in together)
         axes.add_patch(
             FancyArrowPatch(
-                path=MatplotlibPath(curve, [1, *[len(curve) - 1] * (len(curve) - 1)]),
+                path=MatplotlibPath(curve, [1, *[len(curve)] * (len(curve) - 1)]),  # 3 or 4: Bezier
                 arrowstyle="-|>", mutation_scale=10, color="tab:gray", zorder=1,
             )
         )  # fmt: skip
@@ -165,8 +165,8 @@ def _curve(source: Floats, target: Floats, both_ways: bool) -> tuple[Floats, Flo
         curve = source + np.stack([rim[0], out[0], out[1], rim[1]])
         return curve, source + np.array([0.0, 3.2 * _RADIUS])
     along = target - source
-    straight = 0 < along[0] < 1.1 * _COLUMN
-    bend = (0.25 if both_ways else 0.0) if straight else 0.5
+    straight = 0 < abs(along[0]) < 1.1 * _COLUMN
+    bend = (0.3 if both_ways else 0.0) if straight else 0.5
     middle = (source + target) / 2 + bend * np.array([along[1], -along[0]])
     ends = [p + _RADIUS * (middle - p) / np.linalg.norm(middle - p) for p in (source, target)]
     return np.stack([ends[0], middle, ends[1]]), (source + target) / 4 + middle / 2

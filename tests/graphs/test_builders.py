@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqebm.errors import GraphError
-from seqebm.graphs import Symbols
+from seqebm.graphs import Symbols, compose, replace
 from seqebm.graphs.builders import (
     bakis,
     bigram_loop,
@@ -114,6 +114,22 @@ def test_ctc_linear_accepts_what_collapses_to_the_target(target, blank):
         if collapse(classes, blank) == tuple(target)
     }
     assert got == want
+
+
+@pytest.mark.parametrize("target", [(), (1,), (1, 1), (2, 1, 1)])
+def test_ctc_linear_is_the_composition(target):
+    composed = compose(ctc(2, 1), linear(target)).graph
+    assert strings(composed, 5, writes=True) == strings(ctc_linear(target, 1), 5, writes=True)
+
+
+def test_models_can_be_strung_together():
+    words = word_loop([1, 2], silence=3)
+    models = {1: bakis([0, 1]), 2: bakis([2]), 3: bakis([3])}
+    graph = replace(words, models, on="input").graph
+    got = strings(graph, 4, writes=True)
+    assert got[(1, 2, 3), (1, 2)] == [0.0]
+    assert got[(4, 1, 2, 4), (1,)] == [0.0]
+    assert len(got[(3, 3, 3), (2, 2)]) == 2  # where the first word ends
 
 
 def test_ctc_is_checked():
