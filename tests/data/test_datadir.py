@@ -135,7 +135,7 @@ def test_exactly_one_list_of_files(make_dir, extra):
         ("features", "feats.scp", "frames"),
     ],
 )
-def test_kinds(tmp_path, kind, scp, unit):
+def test_units_of_segments(tmp_path, kind, scp, unit):
     (tmp_path / "a.x").touch()
     item = Utterance("u", tmp_path / "a.x", "one", "s", 5, 9)
     write_data_dir(tmp_path / "d", [item], kind)

@@ -49,6 +49,7 @@ class Cepstra(Normalised):
     gain: Tensor
     warps: Tensor
     curve: Tensor
+    jitter: Tensor
 
     def __init__(self, options: CepstraOptions | None = None) -> None:
         super().__init__()
@@ -58,15 +59,17 @@ class Cepstra(Normalised):
         series = _series(o.dimension)
         width = o.to_mel or o.dimension
         output = _at_bands(series, o.to_mel) if o.to_mel else np.eye(o.dimension)
-        level = sphinx.dct(o.dimension).sum(1) @ output.T  # what a gain of 1 adds
+        dct = sphinx.dct(o.dimension)
+        level = dct.sum(1) @ output.T  # what a gain of 1 adds
         grid = np.linspace(*o.augment.vtlp, o.augment.vtlp_steps)
         constants = {
-            "from_bands": sphinx.dct(o.dimension).T,
+            "from_bands": dct.T,
             "to_bands": _at_bands(series, sphinx.FILTERS).T,
             "to_output": output.T,
             "gain": level,
             "warps": np.stack([_warp(series, factor).T for factor in grid]),
             "curve": _knots(o.augment.eq_points),
+            "jitter": np.linalg.cholesky(dct @ dct.T).T,
         }
         for name, value in constants.items():
             self.register_buffer(name, torch.from_numpy(value).float(), persistent=False)
@@ -140,8 +143,9 @@ class Cepstra(Normalised):
         if a.noise_probability:
             frames = self._noise(frames, lengths)
         if a.jitter_db:
-            bands = torch.randn(*frames.shape[:2], sphinx.FILTERS).to(device) * (a.jitter_db * DB)
-            frames = frames + bands @ self.from_bands
+            # What independent noise on every band does to the cepstra, drawn directly.
+            jitter = torch.randn(*frames.shape).to(device) @ self.jitter
+            frames = frames + jitter * (a.jitter_db * DB)
         return frames, lengths
 
     def _noise(self, frames: Tensor, lengths: Tensor) -> Tensor:

@@ -251,3 +251,13 @@ def test_half_precision_regions_keep_float32(batch):
     plain, _ = frontend(signal, lengths)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         torch.testing.assert_close(frontend(signal, lengths)[0], plain)
+
+
+def test_jitter_has_the_deviation_asked_for():
+    torch.manual_seed(0)
+    options = QUIET | {"jitter_db": 10 * math.log10(math.e)}  # deviation 1 in log power
+    frontend = make(options, normalisation="none", deltas=0).train()
+    frames, _ = frontend(torch.zeros(1, 3000, 13), torch.tensor([3000]))
+    expected = sphinx.dct() @ sphinx.dct().T  # covariance of the transform of white noise
+    found = np.cov(frames[0].numpy().T)
+    np.testing.assert_allclose(found, expected, atol=0.1 * expected.max())
