@@ -39,7 +39,7 @@ def linear(
     Raises :class:`GraphError` for an unknown name or a wrong number of olabels.
     """
     if olabels is None:
-        osymbols = osymbols or isymbols
+        osymbols = isymbols if osymbols is None else osymbols
     reads = _labels(labels, isymbols)
     writes = reads if olabels is None else _labels(olabels, osymbols)
     if len(writes) != len(reads):
@@ -215,7 +215,15 @@ def word_loop(
             arcs.append((*pair, pause, EPSILON))
             ids.append(silence_weight)
     return Graph.make(
-        states, arcs, starts, finals, energies, ids, weights, isymbols, osymbols or isymbols
+        states,
+        arcs,
+        starts,
+        finals,
+        energies,
+        ids,
+        weights,
+        isymbols,
+        isymbols if osymbols is None else osymbols,
     )
 
 
@@ -269,7 +277,7 @@ def bigram_loop(
     used = np.concatenate([used, [-1], ids[last, 0]])
     return Graph.make(
         size + leave, arcs, [0], last + leave, energies, used, weights,
-        isymbols, osymbols or isymbols,
+        isymbols, isymbols if osymbols is None else osymbols,
     )  # fmt: skip
 
 

@@ -204,7 +204,8 @@ def lexicon_graph(
     Args:
         lexicon: words and pronunciations; iterating over it gives the order of ``energy`` and
             ``weight``.
-        phones, words: numbers of the phones and words; by default all of the lexicon, sorted.
+        phones, words: numbers of the phones and words; by default all of the lexicon, sorted,
+            and then the silence.
         prefix_tree: share prefixes.
         loop: read any string of words instead of one word: state 0, where a word begins, follows
             state 1, where a word ends, by an epsilon arc.
@@ -217,8 +218,10 @@ def lexicon_graph(
 
     Raises :class:`GraphError` for a phone or word that the symbols lack.
     """
-    phones = phones or Symbols(lexicon.phones)
-    words = words or Symbols(lexicon.words)
+    if phones is None:
+        phones = Symbols([*lexicon.phones, *([] if silence is None else [silence])])
+    if words is None:
+        words = Symbols(lexicon.words)
     if silence is not None and not loop:
         raise GraphError(f"silence {silence!r} stands between words: give loop=True with it")
     olabels = [words.id(word) for word, _ in lexicon]

@@ -41,7 +41,7 @@ def read_text(
     """
     text, name = read_source(source, name, "graph")
     if acceptor:
-        osymbols = osymbols or isymbols
+        osymbols = isymbols if osymbols is None else osymbols
     labels = 1 if acceptor else 2
     arcs: list[tuple[int, int, int, int]] = []
     energies: list[float] = []

@@ -124,7 +124,7 @@ def test_transducer_writes_the_words_that_a_string_spells(dictionary, prefix_tre
 def test_a_loop_with_silence(prefix_tree):
     lexicon = Lexicon({"x": ["a"], "y": ["ab"]})
     graph = lexicon_graph(
-        lexicon, Symbols(["a", "b", "sil"]), prefix_tree=prefix_tree, loop=True, silence="sil",
+        lexicon, prefix_tree=prefix_tree, loop=True, silence="sil",
         weights=1, silence_weight=0,
     )  # fmt: skip
     got = strings(graph, 4, [1.0], writes=True)
