@@ -1,4 +1,4 @@
-"""The ten loss functionals of energy-based learning, each over the same three numbers.
+"""The eleven loss functionals of energy-based learning, each over the same three numbers.
 
 Notation, for one item (Y the right answer, Ȳ the most offending incorrect one):
 
@@ -11,12 +11,14 @@ Table 1, and LeCun & Huang (2005) for the conditions under which a loss is good.
 if minimising it must put C below I by a margin; the others may **collapse**: an architecture that
 can give every answer the same energy will.
 
-Each class is a factory: ``Hinge(Hinge.Options(margin=1.0))(terms)`` is a ``(B,)`` tensor.
+Each class is a factory: ``Hinge(Hinge.Options(margin=1.0))(terms)`` is a ``(B,)`` tensor. Its
+``request`` tells a lattice which of the numbers it reads, so that the others cost nothing.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as nnf
@@ -24,7 +26,12 @@ from pydantic import Field
 from torch import Tensor
 
 from seqebm.hooks import Options as BaseOptions
-from seqebm.hooks import Terms
+from seqebm.hooks import Request, Terms
+
+#: The numbers that a loss may read besides C.
+NOTHING = Request(contrastive=False, offending=False)
+CONTRASTIVE = Request(contrastive=True, offending=False)
+OFFENDING = Request(contrastive=False, offending=True)
 
 
 class Functional:
@@ -34,6 +41,7 @@ class Functional:
     options: BaseOptions
     good: bool = True
     margin: float | None = 0.0
+    request: Request = OFFENDING
 
     def __init__(self, options: BaseOptions | None = None) -> None:
         self.options = options or self.Options()
@@ -45,6 +53,17 @@ class Functional:
 
 class _Margin(BaseOptions):
     margin: float = Field(1.0, gt=0, description="energy gap I - C that is asked for")
+
+
+class _Cost(BaseOptions):
+    """Options of the margin-rescaled hinge."""
+
+    cost: Literal["hamming", "edit"] = Field(
+        "hamming",
+        description="hamming: wrong labels position by position (chain); edit: edit distance",
+    )
+    scale: float = Field(1.0, gt=0, description="energy gap that is asked for per unit of cost")
+    cap: int = Field(2, ge=1, description="largest edit distance that is told apart")
 
 
 class _Scale(BaseOptions):
@@ -69,6 +88,7 @@ class Energy(Functional):
     """
 
     good = False
+    request = NOTHING
 
     def __call__(self, terms: Terms) -> Tensor:
         """See :class:`Energy`."""
@@ -101,6 +121,29 @@ class Hinge(Functional):
     def __call__(self, terms: Terms) -> Tensor:
         """See :class:`Hinge`."""
         return nnf.relu(self.margin + terms.correct - terms.offending)
+
+
+class MarginHinge(Functional):
+    """``max(0, C - min over Y != Yi of (E(Y) - s cost(Y, Yi)))``: the margin grows with the error.
+
+    An answer with one wrong label must be higher than the right one by s, an answer with ten by
+    10 s. The minimum is exact: a lattice adds the cost to its energies (Request.cost).
+    Taskar, Guestrin & Koller (2003), "Max-margin Markov networks"; Tutorial, section 2.2.3.
+    """
+
+    Options = _Cost
+    options: _Cost
+    margin: float  # of an answer with a cost of 1
+
+    def __init__(self, options: _Cost | None = None) -> None:
+        super().__init__(options)
+        o = self.options
+        self.margin = o.scale
+        self.request = OFFENDING._replace(cost=o.cost, scale=o.scale, cap=o.cap)
+
+    def __call__(self, terms: Terms) -> Tensor:
+        """See :class:`MarginHinge`."""
+        return nnf.relu(terms.correct - terms.offending)
 
 
 class Log(Functional):
@@ -196,6 +239,7 @@ class NLL(Functional):
     """
 
     margin = None
+    request = CONTRASTIVE
 
     def __call__(self, terms: Terms) -> Tensor:
         """See :class:`NLL`."""
@@ -210,6 +254,7 @@ class MEE(Functional):
     """
 
     margin = None
+    request = CONTRASTIVE
 
     def __call__(self, terms: Terms) -> Tensor:
         """See :class:`MEE`."""

@@ -9,11 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqebm.hooks import Terms, get_host
+from seqebm.hooks import Request, Terms, get_host
 from seqebm.lattices.answers import AnswerSet
 
 NAMES = get_host().registry.names("losses")
-GOOD = {"hinge", "log", "mce", "square_square", "square_exponential", "nll", "mee"}
+GOOD = {"hinge", "margin_hinge", "log", "mce", "square_square", "square_exponential", "nll", "mee"}
 
 
 def make(name: str, **options):
@@ -31,18 +31,28 @@ class Fixed(AnswerSet):
         return self.fixed
 
 
-def terms_of(energies: torch.Tensor, beta: float) -> Terms:
+def terms_of(energies: torch.Tensor, beta: float, request: Request = Request()) -> Terms:
     """Energies ``(B, W)``, the right answer first."""
-    return Fixed(energies).terms(None, None, ["a"] * len(energies), beta)
+    return Fixed(energies).terms(None, None, ["a"] * len(energies), beta, request)
+
+
+def loss_of(name: str, energies: torch.Tensor, beta: float, **options) -> torch.Tensor:
+    """The loss, given what it asks for."""
+    loss = make(name, **options)
+    return loss(terms_of(energies, beta, loss.request))
+
+
+def pair(correct: float, offending: float) -> torch.Tensor:
+    return torch.tensor([[correct, offending]], dtype=torch.float64)
 
 
 def two(correct: float, offending: float, beta: float = 1.0) -> Terms:
-    return terms_of(torch.tensor([[correct, offending]], dtype=torch.float64), beta)
+    return terms_of(pair(correct, offending), beta)
 
 
-def test_all_ten_are_registered():
+def test_all_are_registered():
     assert sorted(
-        ["energy", "perceptron", "hinge", "log", "lvq2", "mce", "square_square",
+        ["energy", "perceptron", "hinge", "margin_hinge", "log", "lvq2", "mce", "square_square",
          "square_exponential", "nll", "mee"]
     ) == NAMES  # fmt: skip
 
@@ -53,6 +63,7 @@ FORMULAS = [
     ("energy", {}, C),
     ("perceptron", {}, C - min(C, R)),
     ("hinge", {"margin": 0.5}, max(0, 0.5 + C - R)),
+    ("margin_hinge", {"scale": 0.5}, max(0, 0.5 + C - R)),
     ("log", {}, math.log(1 + math.exp(C - R))),
     ("log", {"scale": 3.0}, math.log(1 + math.exp(3 * (C - R))) / 3),
     ("lvq2", {"delta": 2.0}, min(1, max(0, (C - R) / (2.0 * R)))),
@@ -67,7 +78,28 @@ FORMULAS = [
 
 @pytest.mark.parametrize(("name", "options", "value"), FORMULAS)
 def test_formula(name, options, value):
-    assert make(name, **options)(two(C, R, B)).item() == pytest.approx(value, abs=1e-12)
+    loss = loss_of(name, pair(C, R), B, **options)
+    assert loss.item() == pytest.approx(value, abs=1e-12)
+
+
+READS = {"energy": set(), "nll": {"contrastive"}, "mee": {"contrastive"}}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_loss_reads_a_number_that_it_does_not_request(name):
+    loss = make(name)
+    terms = two(C, R, B)
+    wanted = {field for field in ("contrastive", "offending") if getattr(loss.request, field)}
+    assert wanted == READS.get(name, {"offending"})
+    for field in {"contrastive", "offending"} - wanted:
+        terms = terms._replace(**{field: torch.full((1,), math.nan, dtype=torch.float64)})
+    assert bool(torch.isfinite(loss(terms)).all())
+
+
+def test_the_rescaled_margin_asks_for_its_cost():
+    request = make("margin_hinge", cost="edit", scale=2.0, cap=4).request
+    assert request == Request(False, True, "edit", 2.0, 4)
+    assert make("margin_hinge", scale=2.0).margin == 2.0
 
 
 energies = st.lists(st.floats(0.05, 5), min_size=2, max_size=6)
@@ -77,7 +109,7 @@ energies = st.lists(st.floats(0.05, 5), min_size=2, max_size=6)
 def test_finite_with_finite_gradients(values, beta):
     for name in NAMES:
         leaf = torch.tensor([values], dtype=torch.float64, requires_grad=True)
-        loss = make(name)(terms_of(leaf, beta))
+        loss = loss_of(name, leaf, beta)
         loss.sum().backward()
         assert torch.isfinite(loss).all(), name
         assert leaf.grad is not None and torch.isfinite(leaf.grad).all(), name
@@ -87,7 +119,7 @@ def test_finite_with_finite_gradients(values, beta):
 def test_never_pulls_the_right_answer_up_nor_pushes_a_rival_down(values, beta):
     for name in NAMES:
         leaf = torch.tensor([values], dtype=torch.float64, requires_grad=True)
-        make(name)(terms_of(leaf, beta)).sum().backward()
+        loss_of(name, leaf, beta).sum().backward()
         gradient = leaf.grad[0]
         assert gradient[0] >= -1e-12, name
         assert (gradient[1:] <= 1e-12).all(), name
@@ -96,12 +128,12 @@ def test_never_pulls_the_right_answer_up_nor_pushes_a_rival_down(values, beta):
 @pytest.mark.parametrize("name", sorted(GOOD))
 def test_good_losses_prefer_a_gap(name):
     """LeCun & Huang (2005), condition 1: some point with C + m < I beats every point without."""
-    loss = make(name)
     grid = torch.linspace(0.0, 1.5, 31, dtype=torch.float64)
     margin = 0.5
-    wide = [loss(two(float(c), float(i))).item() for c in grid for i in grid if c + margin < i]
-    narrow = [loss(two(float(c), float(i))).item() for c in grid for i in grid if c + margin >= i]
-    assert min(wide) < min(narrow)
+    points = torch.cartesian_prod(grid, grid)
+    losses = loss_of(name, points, 1.0)
+    wide = points[:, 0] + margin < points[:, 1]
+    assert losses[wide].min() < losses[~wide].min()
 
 
 @pytest.mark.parametrize("name", ["energy", "perceptron", "lvq2"])
