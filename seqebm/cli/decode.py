@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from seqebm.cli.decoded_sequences import Sequences
+from seqebm.cli.decoded_words import Words
 from seqebm.errors import ConfigError, SeqebmError
-from seqebm.files import write_text
 
 if TYPE_CHECKING:
     from seqebm.data import Utterance
-    from seqebm.decoding.words import Recognition
     from seqebm.models import Recognizer
 
 messages = Console(stderr=True)
@@ -35,6 +33,19 @@ def decode_command(
     plot: Annotated[
         Path | None,
         typer.Option(help="Draw frames, warp and energies; several files: out-NAME.png each."),
+    ] = None,
+    beam: Annotated[
+        float | None,
+        typer.Option(help="Word strings: drop partial paths this far above the best; none: exact."),
+    ] = None,
+    widen: Annotated[
+        bool, typer.Option("--widen", help="Double a beam that no path survives, until one does.")
+    ] = False,
+    lm_scale: Annotated[
+        float | None, typer.Option(min=0, help="Word strings: factor of the language model.")
+    ] = None,
+    word_penalty: Annotated[
+        float | None, typer.Option(help="Word strings: energy of every word (may be negative).")
     ] = None,
 ) -> None:
     """Recognise audio files (any format that libsndfile reads) or a data directory.
@@ -54,17 +65,20 @@ def decode_command(
 
         check_picture(plot)  # now, not after the work
     from seqebm.data import DataDir
-    from seqebm.decoding import words
+    from seqebm.decoding.words import files_as_utterances
     from seqebm.models import Recognizer
 
     recognizer = Recognizer.load(model)
-    utterances = (
-        list(DataDir.load(data).utterances) if data else words.files_as_utterances(files or [])
-    )
-    _warn_of_unknown_words(recognizer, utterances)
-    answers: list[Recognition] = []
+    utterances = list(DataDir.load(data)) if data else files_as_utterances(files or [])
+    options = {
+        "beam": beam, "widen": widen, "lm_scale": lm_scale, "word_penalty": word_penalty,
+    }  # fmt: skip
+    kind: Any = _kind(recognizer, options)
+    if warning := kind.unknown(utterances):
+        _say(warning, "yellow")
+    answers: list[Any] = []
     failures: list[SeqebmError] = []
-    for result in _track(words.recognise(recognizer, utterances), len(utterances)):
+    for result in _track(kind.recognise(utterances), len(utterances)):
         if isinstance(result, SeqebmError):
             failures.append(result)
             continue
@@ -72,32 +86,37 @@ def decode_command(
         if as_json and output is None:
             typer.echo(json.dumps(result.as_dict(), ensure_ascii=False))
     if output is not None:
-        _write(output, utterances, answers)
-        summary = f"{len(answers)} of {len(utterances)} answers are in {output}"
-        messages.print(summary, markup=False, highlight=False, soft_wrap=True)
+        kind.write(output, answers)
+        _write_references(output, utterances)
+        _say(f"{len(answers)} of {len(utterances)} answers are in {output}")
     elif not as_json and answers:
-        Console().print(_table(answers))
+        kind.show(Console(), answers)
     if plot is not None:
-        _plot(recognizer, utterances, answers, plot)
+        by_id = {u.id: u for u in utterances}
+        for answer, path in zip(answers, picture_paths(plot, [a.id for a in answers]), strict=True):
+            kind.plot(by_id[answer.id], answer, path)
+            _say(f"drawn: {path}")
     for failure in failures:
-        messages.print(
-            f"error: {failure}", style="red", markup=False, highlight=False, soft_wrap=True
-        )
+        _say(f"error: {failure}", "red")
     if failures:
         raise typer.Exit(1)
 
 
-def _warn_of_unknown_words(recognizer: Recognizer, utterances: list[Utterance]) -> None:
-    unknown = sorted({u.text for u in utterances if u.text} - set(recognizer.vocabulary))
-    if unknown:
-        count = sum(u.text in unknown for u in utterances)
-        shown = ", ".join(map(repr, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
-        warning = (
-            f"warning: {count} utterances cannot be answered rightly: their words ({shown}) are "
-            f"not in the model's vocabulary ({', '.join(recognizer.vocabulary[:12])}"
-            f"{', ...' if len(recognizer.vocabulary) > 12 else ''})"
-        )
-        messages.print(warning, style="yellow", markup=False, highlight=False, soft_wrap=True)
+def _kind(model: Recognizer, options: dict[str, Any]) -> Words | Sequences:
+    """What the model's answers are; options of word strings suit no other model."""
+    given = {
+        name: value for name, value in options.items() if value is not None and value is not False
+    }
+    if not model.sequential:
+        if given:
+            name = next(iter(given)).replace("_", "-")
+            raise ConfigError(
+                f"--{name} is for models of word strings; this model's answers are isolated words"
+            )
+        return Words(model)
+    from seqebm.decoding.search import Search
+
+    return Sequences(model, Search(**given))
 
 
 def _track(results: Iterable, total: int) -> Iterable:
@@ -109,40 +128,16 @@ def _track(results: Iterable, total: int) -> Iterable:
     return track(results, "decoding", total, console=messages, transient=True, disable=quiet)
 
 
-def _table(answers: list[Recognition]) -> Table:
-    table = Table("file", "word", box=None, header_style="bold", pad_edge=False)
-    for column in ("energy", "margin", "confidence"):
-        table.add_column(column, justify="right")
-    table.add_column("runner-up")
-    for answer in answers:
-        table.add_row(
-            Text(answer.id), Text(answer.word), f"{answer.energy:.4f}", f"{answer.margin:.4f}",
-            f"{answer.confidence:.1%}", Text(answer.runner_up or ""),
-        )  # fmt: skip
-    return table
-
-
-def _write(output: Path, utterances: list[Utterance], answers: list[Recognition]) -> None:
+def _write_references(output: Path, utterances: list[Utterance]) -> None:
     from seqebm.data import write_table
 
-    write_table(output / "hyp.txt", {a.id: a.word for a in answers})
     if all(u.text is not None for u in utterances):
         write_table(output / "ref.txt", {u.id: u.text or "" for u in utterances})
     write_table(output / "utt2spk", {u.id: u.speaker or u.id for u in utterances})
-    lines = (json.dumps(a.as_dict(), ensure_ascii=False) for a in answers)
-    write_text(output / "answers.jsonl", "".join(f"{line}\n" for line in lines))
 
 
-def _plot(
-    recognizer: Recognizer, utterances: list[Utterance], answers: list[Recognition], plot: Path
-) -> None:
-    from seqebm.decoding.pictures import plot_recognition
-    from seqebm.decoding.words import read_example
-
-    by_id = {u.id: u for u in utterances}
-    for answer, path in zip(answers, picture_paths(plot, [a.id for a in answers]), strict=True):
-        plot_recognition(recognizer, read_example(recognizer, by_id[answer.id]), answer, path)
-        messages.print(f"drawn: {path}", markup=False, highlight=False, soft_wrap=True)
+def _say(text: str, style: str = "") -> None:
+    messages.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def picture_paths(plot: Path, ids: list[str]) -> list[Path]:

@@ -1,0 +1,75 @@
+"""What ``seqebm decode`` prints, writes and draws of isolated words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from seqebm.files import write_text
+
+if TYPE_CHECKING:
+    from seqebm.data import Utterance
+    from seqebm.decoding.words import Recognition
+    from seqebm.errors import SeqebmError
+    from seqebm.models import Recognizer
+
+
+class Words:
+    """Decoding with a model whose answers are one of a list."""
+
+    def __init__(self, model: Recognizer) -> None:
+        self.model = model
+
+    def recognise(self, utterances: Sequence[Utterance]) -> Iterator[Recognition | SeqebmError]:
+        """Answers, or errors, in order."""
+        from seqebm.decoding.words import recognise
+
+        return recognise(self.model, utterances)
+
+    def unknown(self, utterances: Sequence[Utterance]) -> str | None:
+        """A warning of transcripts that cannot be answered rightly, or None."""
+        vocabulary = self.model.vocabulary
+        unknown = sorted({u.text for u in utterances if u.text} - set(vocabulary))
+        if not unknown:
+            return None
+        count = sum(u.text in unknown for u in utterances)
+        shown = ", ".join(map(repr, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
+        return (
+            f"warning: {count} utterances cannot be answered rightly: their words ({shown}) are "
+            f"not in the model's vocabulary ({', '.join(vocabulary[:12])}"
+            f"{', ...' if len(vocabulary) > 12 else ''})"
+        )
+
+    def show(self, console: Console, answers: Sequence[Recognition]) -> None:
+        """Print a table."""
+        table = Table("file", "word", box=None, header_style="bold", pad_edge=False)
+        for column in ("energy", "margin", "confidence"):
+            table.add_column(column, justify="right")
+        table.add_column("runner-up")
+        for answer in answers:
+            table.add_row(
+                Text(answer.id), Text(answer.word), f"{answer.energy:.4f}", f"{answer.margin:.4f}",
+                f"{answer.confidence:.1%}", Text(answer.runner_up or ""),
+            )  # fmt: skip
+        console.print(table)
+
+    def write(self, output: Path, answers: Sequence[Recognition]) -> None:
+        """Write hyp.txt and answers.jsonl."""
+        from seqebm.data import write_table
+
+        write_table(output / "hyp.txt", {a.id: a.word for a in answers})
+        lines = (json.dumps(a.as_dict(), ensure_ascii=False) for a in answers)
+        write_text(output / "answers.jsonl", "".join(f"{line}\n" for line in lines))
+
+    def plot(self, utterance: Utterance, answer: Recognition, path: Path) -> None:
+        """Draw one answer."""
+        from seqebm.decoding.pictures import plot_recognition
+        from seqebm.decoding.words import read_example
+
+        plot_recognition(self.model, read_example(self.model, utterance), answer, path)

@@ -1,0 +1,173 @@
+"""The search for the best path through a trellis: beams, and what to say when they fail."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from seqebm.errors import ConfigError, InfeasibleError, SeqebmError
+from seqebm.kernels.ops_trellis import EmptyBeamError, Path
+from seqebm.lattices.trellis import Trellis
+
+_DOUBLINGS = 20  # of a beam, before the search is made exact
+
+MakeTrellis = Callable[[Tensor, Tensor], Trellis]
+
+
+@dataclass(frozen=True)
+class Search:
+    """How to search, and what to give besides the best sentence.
+
+    Attributes:
+        beam: drop a partial path whose energy exceeds the best one's at its frame by more than
+            this; None: exact.
+        widen: double an emptied beam until a path survives, instead of giving an error.
+        lm_scale, word_penalty: in place of the model's own; None: the model's.
+        batch_size: most utterances searched together.
+    """
+
+    beam: float | None = None
+    widen: bool = False
+    lm_scale: float | None = None
+    word_penalty: float | None = None
+    batch_size: int = 16
+
+    def __post_init__(self) -> None:
+        if self.beam is not None and not self.beam > 0:
+            raise ConfigError(f"the beam is {self.beam:g}; it must be above 0 (none: exact)")
+        if self.batch_size < 1:
+            raise ConfigError(f"batch_size is {self.batch_size}; it must be 1 or more")
+
+
+class Found(NamedTuple):
+    """The best path of one utterance.
+
+    Attributes:
+        trellis, item: the lattice, and which of its items the utterance is.
+        energy: of the path.
+        path: the path.
+        beam: the beam that it was found with; None: exact.
+    """
+
+    trellis: Trellis
+    item: int
+    energy: float
+    path: Path
+    beam: float | None
+
+
+@contextlib.contextmanager
+def settings(lattice: Any, search: Search) -> Iterator[None]:
+    """Give the lattice the scale and penalty of ``search`` for a while.
+
+    Raises :class:`ConfigError` if they are wanted and the lattice has no such thing.
+    """
+    wanted = {"lm_scale": search.lm_scale, "word_penalty": search.word_penalty}
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    for name in wanted:
+        if not hasattr(lattice, name):
+            raise ConfigError(
+                f"the model's lattice ({type(lattice).__name__}) has no {name}; leave out "
+                f"--{name.replace('_', '-')}"
+            )
+    before = {name: getattr(lattice, name) for name in wanted}
+    try:
+        for name, value in wanted.items():
+            setattr(lattice, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(lattice, name, value)
+
+
+def best_paths(
+    make: MakeTrellis,
+    features: Tensor,
+    lengths: Tensor,
+    ids: Sequence[str],
+    search: Search,
+    shift: float,
+) -> list[Found | SeqebmError]:
+    """The best path of each item, or why it has none.
+
+    Args:
+        make: features and lengths -> trellis.
+        features: ``(B, T, D)``.
+        lengths: ``(B,)`` valid frames.
+        ids: B utterance ids, for the messages.
+        search: the beam.
+        shift: seconds between frames, for the messages.
+
+    Raises ValueError if the kernels refuse the emission energies (NaN).
+    """
+    trellis = make(features, lengths)
+    try:
+        energies, paths = trellis.best_path(search.beam)
+    except EmptyBeamError as error:
+        if len(ids) > 1:  # one utterance's misfortune is not the others'
+            parts = [
+                best_paths(
+                    make, features[b : b + 1, : int(lengths[b])], lengths[b : b + 1],
+                    ids[b : b + 1], search, shift,
+                )
+                for b in range(len(ids))
+            ]  # fmt: skip
+            return [part[0] for part in parts]
+        if not search.widen:
+            return [_emptied(ids[0], error, search.beam, shift)]
+        return [_widened(trellis, ids[0], search.beam, shift)]
+    results: list[Found | SeqebmError] = []
+    for b, path in enumerate(paths):
+        if path is not None:
+            results.append(Found(trellis, b, float(energies[b]), path, search.beam))
+        elif search.beam is not None and search.widen:
+            one = make(features[b : b + 1, : int(lengths[b])], lengths[b : b + 1])
+            results.append(_widened(one, ids[b], search.beam, shift))
+        else:
+            results.append(_no_path(trellis, b, ids[b], search.beam, shift))
+    return results
+
+
+def _widened(trellis: Trellis, name: str, beam: float | None, shift: float) -> Found | SeqebmError:
+    """Search one item with beams that double, at last with none."""
+    assert beam is not None
+    for power in range(1, _DOUBLINGS + 2):
+        wider = beam * 2**power if power <= _DOUBLINGS else None
+        with contextlib.suppress(EmptyBeamError):
+            energies, (path,) = trellis.best_path(wider)
+            if path is not None:
+                return Found(trellis, 0, float(energies[0]), path, wider)
+    return _no_path(trellis, 0, name, None, shift)
+
+
+def _emptied(name: str, error: EmptyBeamError, beam: float | None, shift: float) -> SeqebmError:
+    assert beam is not None
+    return SeqebmError(
+        f"{name}: the beam of {beam:g} is empty at frame {error.frame} "
+        f"({error.frame * shift:.2f} s): no path survives. Raise --beam (say, to {2 * beam:g}), or "
+        "let --widen double it until a path survives."
+    )
+
+
+def _no_path(
+    trellis: Trellis, item: int, name: str, beam: float | None, shift: float
+) -> SeqebmError:
+    frames = int(trellis.lengths[item])
+    need = int(trellis.prepared.packed.minimum_frames[int(trellis.graph_of[item])])
+    if need < 0:
+        return InfeasibleError(f"{name}: the graph accepts nothing at all")
+    if frames < need:
+        return InfeasibleError(
+            f"{name}: too short: {frames} feature frames, but {need} (about {need * shift:.2f} s) "
+            "are needed. Give a longer recording."
+        )
+    if beam is not None:
+        return SeqebmError(
+            f"{name}: the beam of {beam:g} leaves no path that ends with the utterance. Raise "
+            f"--beam (say, to {2 * beam:g}), or let --widen double it until a path survives."
+        )
+    return InfeasibleError(f"{name}: no path of {frames} feature frames is possible")

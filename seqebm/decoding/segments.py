@@ -1,0 +1,136 @@
+"""From a path through a graph to words, units and states with their times."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqebm.graphs import Graph
+from seqebm.kernels.ops_trellis import Path
+from seqebm.lattices.hmm_graphs import SILENCE, HMMGraphs
+
+Ints = NDArray[np.int64]
+
+
+class Segment(NamedTuple):
+    """A stretch of frames that a word, a unit or a state was read from.
+
+    Attributes:
+        label: its name.
+        first: first frame, from 0.
+        stop: one past the last frame.
+        confidence: probability of the label there, if it is known.
+    """
+
+    label: str
+    first: int
+    stop: int
+    confidence: float | None = None
+
+    def as_dict(self, shift: float) -> dict[str, Any]:
+        """For JSON; ``shift`` is the seconds between frames."""
+        values = {
+            "label": self.label,
+            "start": round(self.first * shift, 6),
+            "end": round(self.stop * shift, 6),
+            "frames": [self.first, self.stop],
+        }
+        return values if self.confidence is None else values | {"confidence": self.confidence}
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What the emission classes stand for.
+
+    Attributes:
+        names: of the C classes, e.g. ``ah.1``.
+        units: unit of each class.
+        first: ``(C,)`` bool: the class is that of its unit's first state.
+        pause: ``(C,)`` bool: silence between words.
+        blank: ``(C,)`` bool: CTC's blank, which belongs to no unit.
+    """
+
+    names: Sequence[str]
+    units: Sequence[str]
+    first: NDArray[np.bool_]
+    pause: NDArray[np.bool_]
+    blank: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, graphs: HMMGraphs) -> Classes:
+        """The classes of a hierarchical model."""
+        names = list(graphs.classes)
+        count = len(names)
+        blank = np.zeros(count, dtype=bool)
+        if graphs.topology == "ctc":
+            blank[0] = True
+            return cls(names, names, np.ones(count, bool), np.zeros(count, bool), blank)
+        units, states = zip(*(name.rsplit(".", 1) for name in names), strict=True)
+        return cls(
+            names, units, np.array(states) == "0", np.array([u == SILENCE for u in units]), blank
+        )
+
+
+class Segments(NamedTuple):
+    """Words, units (silence is one, the blank is none) and states along one path."""
+
+    words: tuple[Segment, ...]
+    units: tuple[Segment, ...]
+    states: tuple[Segment, ...]
+
+
+def word_spans(graph: Graph, path: Path, classes: Classes) -> list[tuple[int, int, int]]:
+    """Words along a path: (label, first frame, one past the last frame).
+
+    A word begins with its first frame after the arc that writes it, and ends with its last frame
+    that is neither silence nor blank before the next word.
+    """
+    arcs, frames = path.arcs.numpy(), path.frames.numpy()
+    labels = graph.ilabel[arcs] - 1
+    voiced = (labels >= 0) & ~(classes.pause | classes.blank)[labels]
+    begins = np.flatnonzero(graph.olabel[arcs])
+    spans = []
+    for begin, end in itertools.pairwise([*begins, len(arcs)]):
+        own = frames[begin:end][voiced[begin:end]]
+        if len(own):
+            first, stop = int(own[0]), int(own[-1]) + 1
+        else:  # a word of no frame of its own stands where it was written
+            first = stop = int(frames[begin])
+        spans.append((int(graph.olabel[arcs[begin]]), first, stop))
+    return spans
+
+
+def segments(graph: Graph, path: Path, classes: Classes) -> Segments:
+    """Words, units and states along a path, in order of time."""
+    name = graph.osymbols.name if graph.osymbols is not None else str
+    words = [Segment(name(label), *span) for label, *span in word_spans(graph, path, classes)]
+    arcs = path.arcs.numpy()
+    emitting = arcs[graph.ilabel[arcs] > 0]
+    labels = graph.ilabel[emitting] - 1
+    # A unit may follow itself: what begins it is a step into its first state that is no loop.
+    enters = (graph.src[emitting] != graph.dst[emitting]) & classes.first[labels]
+    states = np.array(classes.names)[labels]
+    units = np.array(classes.units)[labels]
+    blank = classes.blank[labels]
+    return Segments(
+        tuple(words), _stretches(units, enters, blank), _stretches(states, enters, blank)
+    )
+
+
+def _stretches(
+    names: NDArray[np.str_], enters: NDArray[np.bool_], blank: NDArray[np.bool_]
+) -> tuple[Segment, ...]:
+    """Runs of one name, cut where a unit is entered anew; blanks are left out."""
+    if not len(names):
+        return ()
+    begins = np.flatnonzero(np.append(True, (names[1:] != names[:-1]) | enters[1:])).tolist()
+    return tuple(
+        Segment(str(names[a]), a, b)
+        for a, b in itertools.pairwise([*begins, len(names)])
+        if not blank[a]
+    )
