@@ -1,0 +1,291 @@
+"""A graph that meets emissions frame by frame (a trellis), as torch operators.
+
+Item b of a batch follows graph ``graph_of[b]``: a path is a start, arcs and a final, and each arc
+with a label consumes one frame t and adds ``emissions[b, t, label]`` to the energies of its
+entries. Exactly ``lengths[b]`` frames are consumed; what lies beyond may hold anything. The product
+of graph and frames is never materialised.
+
+The gradient of a free energy is the Gibbs posterior: how often a path is expected to use a class at
+a frame, or an entry. It is computed in the forward call when a gradient is wanted. At beta = inf it
+is the indicator of the best path. An item without a path has free energy +inf and zero gradients.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from seqebm.kernels import trellis
+from seqebm.kernels.checks import check_beta, check_floats, check_lengths
+from seqebm.kernels.packed import Packed
+
+torch.library.define(
+    "seqebm::trellis_free_energies",
+    "(Tensor emissions, Tensor lengths, Tensor[] packed, Tensor graph_of, Tensor energies,"
+    " float beta, bool with_posterior, bool with_counts) -> (Tensor, Tensor, Tensor)",
+)
+torch.library.define(
+    "seqebm::trellis_entry_gradient",
+    "(Tensor counts, Tensor factor, Tensor graph_of, Tensor entry_offsets, Tensor like) -> Tensor",
+)
+
+
+class Path(NamedTuple):
+    """One path.
+
+    Attributes:
+        arcs: (n,) int64, numbers of the arcs within their graph, epsilon arcs included.
+        frames: (n,) int64, frame that each consumed; for an epsilon arc, frames consumed before.
+        start, final: numbers within the starts and finals of the graph.
+    """
+
+    arcs: Tensor
+    frames: Tensor
+    start: int
+    final: int
+
+
+def _doubles(values: Tensor) -> NDArray[np.float64]:
+    """A dense float64 array: the kernels are compiled for this type alone."""
+    return values.detach().to(torch.float64).contiguous().numpy()
+
+
+@torch.library.impl("seqebm::trellis_free_energies", "cpu")
+def _free_energies(
+    emissions: Tensor, lengths: Tensor, packed: Sequence[Tensor], graph_of: Tensor,
+    energies: Tensor, beta: float, with_posterior: bool, with_counts: bool,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Free energies (B,), posteriors (B, T, C) or (0,), counts of all entries of all items or (0,).
+
+    ``packed`` are the arrays of a :class:`Packed`, which a schema cannot name.
+    """
+    graphs = Packed(*(array.numpy() for array in packed))
+    sums = trellis.free_energies(
+        graphs, graph_of.numpy(), _doubles(emissions), lengths.numpy(), _doubles(energies), beta,
+        with_posterior, with_counts,
+    )  # fmt: skip
+    dtype = emissions.dtype
+    none = emissions.new_empty(0)
+    return (
+        torch.from_numpy(sums.free).to(dtype),
+        none if sums.posterior is None else torch.from_numpy(sums.posterior).to(dtype),
+        none if sums.counts is None else torch.from_numpy(sums.counts).to(dtype),
+    )
+
+
+@torch.library.register_fake("seqebm::trellis_free_energies")
+def _(emissions, lengths, packed, graph_of, energies, beta, with_posterior, with_counts):
+    size = torch.library.get_ctx().new_dynamic_size() if with_counts else 0
+    return (
+        emissions.new_empty(emissions.shape[0]),
+        torch.empty_like(emissions, memory_format=torch.contiguous_format)
+        if with_posterior
+        else emissions.new_empty(0),
+        emissions.new_empty(size),
+    )
+
+
+@torch.library.impl("seqebm::trellis_entry_gradient", "cpu")
+def _entry_gradient(
+    counts: Tensor, factor: Tensor, graph_of: Tensor, entry_offsets: Tensor, like: Tensor
+) -> Tensor:
+    """Gradient (E,) of the entries: the counts of each item times its ``factor`` (B,)."""
+    total = np.zeros(like.shape[0], counts.numpy().dtype)
+    own, offsets = counts.numpy(), entry_offsets.numpy()
+    place = 0
+    for graph, weight in zip(graph_of.tolist(), factor.numpy(), strict=True):
+        first, last = offsets[graph], offsets[graph + 1]
+        if weight != 0.0:
+            total[first:last] += own[place : place + last - first] * weight
+        place += last - first
+    return torch.from_numpy(total).to(like.dtype)
+
+
+@torch.library.register_fake("seqebm::trellis_entry_gradient")
+def _(counts, factor, graph_of, entry_offsets, like):
+    return torch.empty_like(like)
+
+
+def _keep(ctx, inputs, output) -> None:
+    _, _, packed, graph_of, energies, _, ctx.with_posterior, ctx.with_counts = inputs
+    free, posterior, counts = output
+    ctx.mark_non_differentiable(posterior, counts)
+    ctx.set_materialize_grads(False)  # else a table of zeros comes back for the posterior
+    offsets = packed[Packed._fields.index("entry_offsets")]
+    ctx.save_for_backward(torch.isinf(free), posterior, counts, graph_of, offsets, energies)
+
+
+@once_differentiable
+def _backward(ctx, free_gradient, *_):
+    if free_gradient is None:
+        return None, None, [None] * len(Packed._fields), *([None] * 5)
+    infeasible, posterior, counts, graph_of, offsets, energies = ctx.saved_tensors
+    # 0 * inf is not a number: a loss of an infeasible item may send back an infinite gradient.
+    factor = free_gradient.masked_fill(infeasible, 0.0)
+    to_emissions, to_energies = None, None
+    if ctx.with_posterior:
+        to_emissions = posterior * factor[:, None, None]
+    if ctx.with_counts:
+        to_energies = torch.ops.seqebm.trellis_entry_gradient(
+            counts, factor, graph_of, offsets, energies
+        )
+    nothing = [None] * len(Packed._fields)
+    return to_emissions, None, nothing, None, to_energies, None, None, None
+
+
+torch.library.register_autograd("seqebm::trellis_free_energies", _backward, setup_context=_keep)
+
+
+def _check_emissions(emissions: Tensor, lengths: Tensor) -> None:
+    """ValueError that names the first valid emission (item, frame, class) that is NaN or -inf."""
+    # One pass over everything is cheap: +inf adds up to +inf, and only NaN and -inf to another.
+    total = float(emissions.detach().sum())
+    if not math.isnan(total) and total != -math.inf:
+        return
+    wrong = torch.isnan(emissions) | (emissions == -math.inf)
+    wrong &= (torch.arange(emissions.shape[1]) < lengths[:, None])[:, :, None]
+    places = wrong.nonzero()
+    if len(places):
+        item, frame, label = (int(n) for n in places[0])
+        raise ValueError(
+            f"emissions[{item}, {frame}, {label}] is {emissions[item, frame, label].item()}; an "
+            "emission energy may be negative or +inf (impossible), but neither NaN nor -inf"
+        )
+
+
+def _check(
+    emissions: Tensor, lengths: Tensor, packed: Packed, graph_of: Tensor, energies: Tensor
+) -> tuple[Tensor, Tensor]:
+    """``lengths`` and ``graph_of`` as int64 on the CPU; ValueError for what does not fit."""
+    check_floats("emissions", emissions, 3)
+    check_floats("energies", energies, 1)
+    B, T, C = emissions.shape
+    lengths = check_lengths(lengths, B, T, "lengths")
+    graph_of = torch.as_tensor(graph_of).detach().to("cpu", torch.int64).contiguous()
+    if graph_of.shape != (B,):
+        raise ValueError(f"graph_of has shape {tuple(graph_of.shape)}, expected ({B},)")
+    wrong = ((graph_of < 0) | (graph_of >= packed.graphs)).nonzero()
+    if len(wrong):
+        item = int(wrong[0])
+        raise ValueError(
+            f"graph_of[{item}] is {int(graph_of[item])}; there are {packed.graphs} graphs"
+        )
+    entries = int(packed.entry_offsets[-1])
+    if energies.shape != (entries,):
+        raise ValueError(f"energies has shape {tuple(energies.shape)}, expected ({entries},)")
+    if len(packed.classes) and int(packed.classes.max()) >= C:
+        arc = int(np.flatnonzero(packed.labels >= C)[0])
+        graph = int(np.searchsorted(packed.arc_offsets, arc, "right")) - 1
+        raise ValueError(
+            f"arc {arc - int(packed.arc_offsets[graph])} of graph {graph} has class "
+            f"{packed.labels[arc]}, but emissions has {C} classes"
+        )
+    bad = torch.isnan(energies.detach()) | (energies.detach() == -math.inf)
+    if bool(bad.any()):
+        entry = int(bad.nonzero()[0])
+        graph = int(np.searchsorted(packed.entry_offsets, entry, "right")) - 1
+        raise ValueError(
+            f"energies[{entry}] (entry {entry - int(packed.entry_offsets[graph])} of graph "
+            f"{graph}) is {energies[entry].item()}; it may be negative or +inf (impossible), but "
+            "neither NaN nor -inf"
+        )
+    _check_emissions(emissions, lengths)
+    return lengths, graph_of
+
+
+def trellis_free_energy(
+    emissions: Tensor, lengths: Tensor, packed: Packed, graph_of: Tensor, energies: Tensor,
+    beta: float,
+) -> Tensor:  # fmt: skip
+    """Free energy of each item over all paths of its graph.
+
+    Args:
+        emissions: (B, T, C) energies, float32 or float64, of any sign; +inf is impossible.
+            Differentiable: the gradient is the posterior of each class at each frame.
+        lengths: (B,) valid frames, 1 to T.
+        packed: G graphs, see :func:`seqebm.kernels.packed.pack`.
+        graph_of: (B,) int64, graph of each item.
+        energies: (E,) of the entries of all graphs. Differentiable: expected uses of each entry.
+        beta: inverse temperature, > 0; inf for the least energy.
+
+    Returns:
+        (B,) in the type of ``emissions``; +inf where no path exists.
+
+    Raises:
+        ValueError: a shape, beta, a length, an emission or an entry's energy is out of range; it
+            names index and value.
+    """
+    beta = check_beta(beta)
+    lengths, graph_of = _check(emissions, lengths, packed, graph_of, energies)
+    wanted = torch.is_grad_enabled()
+    return torch.ops.seqebm.trellis_free_energies(
+        emissions, lengths, [torch.from_numpy(array) for array in packed], graph_of, energies,
+        beta, wanted and emissions.requires_grad, wanted and energies.requires_grad,
+    )[0]  # fmt: skip
+
+
+def trellis_posteriors(
+    emissions: Tensor, lengths: Tensor, packed: Packed, graph_of: Tensor, energies: Tensor,
+    beta: float,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Free energies and what their gradients would be, without autograd.
+
+    Args and errors: see :func:`trellis_free_energy`.
+
+    Returns:
+        free energies (B,), expected uses of each class at each frame (B, T, C), and expected uses
+        of each entry (E,), summed over the items.
+    """
+    beta = check_beta(beta)
+    lengths, graph_of = _check(emissions, lengths, packed, graph_of, energies)
+    free, posterior, counts = torch.ops.seqebm.trellis_free_energies(
+        emissions.detach(), lengths, [torch.from_numpy(array) for array in packed], graph_of,
+        energies.detach(), beta, True, True,
+    )  # fmt: skip
+    total = torch.ops.seqebm.trellis_entry_gradient(
+        counts, torch.ones_like(free), graph_of, torch.from_numpy(packed.entry_offsets),
+        energies.detach(),
+    )  # fmt: skip
+    return free, posterior, total
+
+
+def trellis_best_path(
+    emissions: Tensor, lengths: Tensor, packed: Packed, graph_of: Tensor, energies: Tensor,
+    beam: float | None = None,
+) -> tuple[Tensor, list[Path | None]]:  # fmt: skip
+    """Least energy and best path of each item; no gradient flows.
+
+    Of paths with equal energies the one is taken that, from the end backwards, takes the final and
+    the arcs listed first.
+
+    Args:
+        emissions, lengths, packed, graph_of, energies: see :func:`trellis_free_energy`.
+        beam: None for the exact path.
+
+    Returns:
+        energies (B,) in the type of ``emissions``, +inf where no path exists, and the paths, None
+        where none exists.
+
+    Raises:
+        ValueError: see :func:`trellis_free_energy`.
+    """
+    lengths, graph_of = _check(emissions, lengths, packed, graph_of, energies)
+    paths = trellis.best_paths(
+        packed, graph_of.numpy(), _doubles(emissions), lengths.numpy(), _doubles(energies)
+    )  # fmt: skip
+    found: list[Path | None] = []
+    for b, count in enumerate(paths.counts.tolist()):
+        if paths.energies[b] == math.inf:
+            found.append(None)
+            continue
+        first = paths.arcs.shape[1] - count
+        arcs, frames = (torch.from_numpy(a[b, first:].copy()) for a in (paths.arcs, paths.frames))
+        found.append(Path(arcs, frames, int(paths.ends[b, 0]), int(paths.ends[b, 1])))
+    return torch.from_numpy(paths.energies).to(emissions.dtype), found

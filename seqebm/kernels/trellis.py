@@ -1,0 +1,190 @@
+"""CPU back end of the trellis: from NumPy arrays to the compiled kernels.
+
+Nothing here checks values; :mod:`seqebm.kernels.ops_trellis` does. Items that share a graph go
+through the kernels in lanes. An item that is alone with its graph leaves lanes empty, which costs
+it memory but hardly time; where the memory counts, the same kernels compiled for one lane are used.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqebm.kernels.lanes import Width
+from seqebm.kernels.packed import Packed
+from seqebm.kernels.threads import launch
+from seqebm.kernels.trellis_best import best_worker
+from seqebm.kernels.trellis_log import log_worker
+from seqebm.kernels.trellis_scaled import scaled_worker
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: Items that share a graph and are computed together. Four float64 numbers are one vector of AVX2;
+#: more would leave a small batch with one work item and one thread.
+LANES = 4
+SHARED, SINGLE = Width(LANES), Width(1)
+
+#: Numbers in a table (frames * states) from which on a lone item is computed in one lane.
+LARGE = 1 << 21
+
+
+class Sums(NamedTuple):
+    """What :func:`free_energies` gives.
+
+    Attributes:
+        free: (B,) float64.
+        posterior: (B, T, C) expected uses of each class, or None.
+        counts: expected uses of each entry, item after item, or None.
+    """
+
+    free: Floats
+    posterior: Floats | None
+    counts: Floats | None
+
+
+def count_offsets(packed: Packed, graph_of: Ints) -> Ints:
+    """(B + 1,) where the counts of each item begin, in an array with all entries of all items."""
+    entries = np.diff(packed.entry_offsets)[graph_of]
+    return np.concatenate(([0], np.cumsum(entries)))
+
+
+def _jobs(packed: Packed, graph_of: Ints, lengths: Ints, chosen: Ints) -> list[tuple[Ints, Width]]:
+    """Work by width, (n, W) items: largest first, -1 where a lane is empty."""
+    order = chosen[np.lexsort((-lengths[chosen], graph_of[chosen]))]
+    jobs: dict[Width, list[Ints]] = {SHARED: [], SINGLE: []}
+    states = np.diff(packed.state_offsets)
+    cuts = np.flatnonzero(np.diff(graph_of[order])) + 1
+    for items in np.split(order, cuts) if len(order) else []:
+        for first in range(0, len(items), LANES):
+            part = items[first : first + LANES]
+            if len(part) == 1 and states[graph_of[part[0]]] * lengths[part[0]] > LARGE:
+                jobs[SINGLE].append(part)
+            else:
+                jobs[SHARED].append(np.append(part, [-1] * (LANES - len(part))))
+    arcs = np.diff(packed.arc_offsets)
+    tables = []
+    for width, parts in jobs.items():
+        if parts:
+            table = np.array(parts, np.int64)
+            work = arcs[graph_of[table[:, 0]]] * lengths[table[:, 0]]
+            tables.append((table[np.argsort(-work, kind="stable")], width))
+    return tables
+
+
+def _feasible(packed: Packed, graph_of: Ints, lengths: Ints) -> Ints:
+    """Items whose graph has a path short enough; the others need no kernel."""
+    fewest = packed.minimum_frames[graph_of]
+    return np.flatnonzero((fewest >= 0) & (fewest <= lengths))
+
+
+def free_energies(
+    packed: Packed, graph_of: Ints, emissions: Floats, lengths: Ints, energies: Floats,
+    beta: float, with_posterior: bool, with_counts: bool,
+) -> Sums:  # fmt: skip
+    """Free energy of each item, and expected uses of classes and entries.
+
+    Args:
+        packed: G graphs; graph_of: (B,) graph of each item.
+        emissions: (B, T, C) C-contiguous; lengths: (B,).
+        energies: (E,) of all entries.
+        beta: inf for the least energy.
+    """
+    if math.isinf(beta):
+        return _least_energies(
+            packed, graph_of, emissions, lengths, energies, with_posterior, with_counts
+        )
+    sums, chosen = _empty(packed, graph_of, emissions, lengths, with_posterior, with_counts)
+    offsets = count_offsets(packed, graph_of)
+    none = emissions[:0]
+    posterior = none if sums.posterior is None else sums.posterior
+    counts = np.empty(0) if sums.counts is None else sums.counts
+    doubtful = np.zeros(len(lengths), np.uint8)
+    for jobs, width in _jobs(packed, graph_of, lengths, chosen):
+        launch(
+            scaled_worker, len(jobs), jobs, packed, graph_of, emissions, lengths, energies, beta,
+            with_posterior, with_counts, sums.free, doubtful, posterior, counts, offsets, width,
+        )  # fmt: skip
+    again = np.flatnonzero(doubtful)
+    if len(again):
+        launch(
+            log_worker, len(again), again, packed, graph_of, emissions, lengths, energies, beta,
+            with_posterior, with_counts, sums.free, posterior, counts, offsets, SINGLE,
+        )  # fmt: skip
+    return sums
+
+
+def _empty(
+    packed: Packed, graph_of: Ints, emissions: Floats, lengths: Ints, with_posterior: bool,
+    with_counts: bool,
+) -> tuple[Sums, Ints]:  # fmt: skip
+    """Results of items without a path, and the items that may have one."""
+    total = int(count_offsets(packed, graph_of)[-1])
+    sums = Sums(
+        np.full(len(lengths), math.inf),
+        np.zeros(emissions.shape) if with_posterior else None,
+        np.zeros(total) if with_counts else None,
+    )
+    return sums, _feasible(packed, graph_of, lengths)
+
+
+class Paths(NamedTuple):
+    """Best paths: energies (B,), arcs and frames (B, longest) of which the last ``counts`` (B,)
+    are the path, ``ends`` (B, 2): start and final."""
+
+    energies: Floats
+    arcs: Ints
+    frames: Ints
+    counts: Ints
+    ends: Ints
+
+
+def best_paths(
+    packed: Packed, graph_of: Ints, emissions: Floats, lengths: Ints, energies: Floats,
+    trace: bool = True,
+) -> Paths:  # fmt: skip
+    """Exact best path of each item; without ``trace`` the energies alone."""
+    B = len(lengths)
+    longest = 0
+    if trace and B:
+        longest = int((lengths + (lengths + 1) * packed.depth[graph_of]).max())
+    paths = Paths(
+        np.full(B, math.inf), np.empty((B, longest), np.int64), np.empty((B, longest), np.int64),
+        np.zeros(B, np.int64), np.zeros((B, 2), np.int64),
+    )  # fmt: skip
+    chosen = _feasible(packed, graph_of, lengths)
+    for jobs, width in _jobs(packed, graph_of, lengths, chosen):
+        launch(
+            best_worker, len(jobs), jobs, packed, graph_of, emissions, lengths, energies, trace,
+            *paths, width,
+        )  # fmt: skip
+    return paths
+
+
+def _least_energies(
+    packed: Packed, graph_of: Ints, emissions: Floats, lengths: Ints, energies: Floats,
+    with_posterior: bool, with_counts: bool,
+) -> Sums:  # fmt: skip
+    """The limit beta = inf: the indicators of the best path."""
+    trace = with_posterior or with_counts
+    paths = best_paths(packed, graph_of, emissions, lengths, energies, trace)
+    sums, _ = _empty(packed, graph_of, emissions, lengths, with_posterior, with_counts)
+    offsets = count_offsets(packed, graph_of)
+    for b in np.flatnonzero(paths.energies < math.inf) if trace else []:
+        graph = graph_of[b]
+        arcs = paths.arcs[b, paths.arcs.shape[1] - paths.counts[b] :]
+        frames = paths.frames[b, paths.arcs.shape[1] - paths.counts[b] :]
+        first, last = packed.arc_offsets[graph : graph + 2]
+        if sums.posterior is not None:
+            labels = packed.labels[first + arcs]
+            sums.posterior[b, frames[labels >= 0], labels[labels >= 0]] = 1.0
+        if sums.counts is not None:
+            own = sums.counts[offsets[b] : offsets[b + 1]]
+            np.add.at(own, arcs, 1.0)
+            starts = packed.start_offsets[graph + 1] - packed.start_offsets[graph]
+            own[last - first + paths.ends[b, 0]] = 1.0
+            own[last - first + starts + paths.ends[b, 1]] = 1.0
+    return sums._replace(free=paths.energies)
