@@ -22,16 +22,18 @@ def seqebm_register_lattices(register):
     register("templates", "seqebm.lattices.templates:Templates")
     register("pooled", "seqebm.lattices.pooled:Pooled")
     register("sum", "seqebm.lattices.factors:Sum")
+    register("chain", "seqebm.lattices.chain:Chain")
     register("hmm", "seqebm.lattices.hmm:HMM")
 
 
 @hookimpl
 def seqebm_register_losses(register):
-    """The ten losses of DESIGN section 4."""
+    """The losses of DESIGN section 4, and the hinge with a rescaled margin."""
     for name, functional in (
         ("energy", "Energy"),
         ("perceptron", "Perceptron"),
         ("hinge", "Hinge"),
+        ("margin_hinge", "MarginHinge"),
         ("log", "Log"),
         ("lvq2", "LVQ2"),
         ("mce", "MCE"),

@@ -1,0 +1,144 @@
+"""The linear-chain CRF: every loss on it, local normalisation, and its errors."""
+
+import math
+
+import pytest
+import torch
+
+from seqebm.errors import ConfigError, DataError
+from seqebm.hooks import Request, get_host
+from seqebm.kernels import reference_chain as reference
+from seqebm.lattices.chain import Chain
+
+NAMES = get_host().registry.names("losses")
+VOCABULARY = ("DET", "NOUN", "VERB")
+TARGETS = ["DET NOUN VERB DET", "NOUN VERB", "VERB"]
+LENGTHS = torch.tensor([4, 2, 1])
+
+
+def make(name="none", positive=False):
+    torch.manual_seed(0)
+    lattice = Chain(Chain.Options(normalisation=name), 5, VOCABULARY).double()
+    with torch.no_grad():
+        for parameter in lattice.parameters():
+            parameter.normal_()
+        if name == "local":
+            lattice.final.zero_()
+        if positive:  # some losses need energies above 0
+            lattice.linear.bias -= 20.0
+    return lattice, torch.randn(3, 5, 5, dtype=torch.float64)
+
+
+def items(lattice, features):
+    """Each item for the reference, and the numbers of its target's labels."""
+    parts = lattice.labellings(features, LENGTHS)
+    model = [p.detach().numpy() for p in (parts.transitions, parts.start, parts.final)]
+    for b, (n, target) in enumerate(zip(LENGTHS.tolist(), TARGETS, strict=True)):
+        labels = [VOCABULARY.index(name) for name in target.split()]
+        yield reference.Chain(parts.emissions[b, :n].detach().numpy(), *model), labels
+
+
+@pytest.mark.parametrize("normalisation", ["none", "local"])
+@pytest.mark.parametrize("beta", [0.5, 1.0, math.inf])
+def test_terms_are_those_of_brute_force(normalisation, beta):
+    lattice, features = make(normalisation)
+    features[1, 2:] = 99.0  # padding
+    terms = lattice.terms(features, LENGTHS, TARGETS, beta)
+    costly = lattice.terms(features, LENGTHS, TARGETS, beta, Request(cost="hamming", scale=0.7))
+    for b, (one, labels) in enumerate(items(lattice, features)):
+        assert terms.correct[b].item() == pytest.approx(reference.path_energy(one, labels))
+        assert terms.contrastive[b].item() == pytest.approx(reference.free_energy(one, beta))
+        assert terms.offending[b].item() == pytest.approx(reference.offending(one, labels))
+        rival = reference.offending(one, labels, 0.7)
+        assert costly.offending[b].item() == pytest.approx(rival)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_loss_runs_with_the_numbers_that_it_requests(name):
+    lattice, features = make(positive=True)
+    features.requires_grad_()
+    loss = get_host().registry.make("losses", {"name": name}, "loss")
+    values = loss(lattice.terms(features, LENGTHS, TARGETS, 1.0, loss.request))
+    values.sum().backward()
+    everything = lattice.terms(
+        features, LENGTHS, TARGETS, 1.0, loss.request._replace(contrastive=True, offending=True)
+    )
+    assert torch.equal(loss(everything), values)
+    assert bool(torch.isfinite(values).all())
+    assert bool(torch.isfinite(features.grad).all())
+    assert not features.grad[1, 2:].any()
+
+
+def test_what_is_not_requested_is_nan():
+    lattice, features = make()
+    terms = lattice.terms(features, LENGTHS, TARGETS, 1.0, Request(False, False))
+    assert bool(torch.isnan(terms.contrastive).all() and torch.isnan(terms.offending).all())
+
+
+def test_local_normalisation_makes_probabilities_of_labellings():
+    lattice, features = make("local")
+    free = lattice.labellings(features, LENGTHS).free_energy(1.0)
+    assert torch.allclose(free, torch.zeros_like(free), atol=1e-12)
+    assert not lattice.final.requires_grad
+    # The chain rule: the probability of the first label, then of each given the one before.
+    scores = lattice.linear(features)
+    y = [VOCABULARY.index(name) for name in TARGETS[0].split()]
+    expected = torch.log_softmax(scores[0, 0] - lattice.start, 0)[y[0]]
+    for t in range(1, 4):
+        expected += torch.log_softmax(scores[0, t] - lattice.transitions[y[t - 1]], 0)[y[t]]
+    correct = lattice.terms(features, LENGTHS, TARGETS, 1.0).correct[0]
+    assert torch.allclose(correct, -expected)
+
+
+def test_local_normalisation_has_label_bias():
+    """A label with one successor passes on all its probability, whatever is observed (Bottou)."""
+    far = 1e3
+    results = {}
+    for normalisation in ("none", "local"):
+        lattice = Chain(Chain.Options(normalisation=normalisation), 3, VOCABULARY).double()
+        with torch.no_grad():
+            lattice.linear.weight.copy_(torch.eye(3) * 5)
+            # DET is followed by NOUN only, NOUN by NOUN only, VERB by all three.
+            lattice.transitions.copy_(torch.tensor([[far, 0, far], [far, 0, far], [0.0, 0, 0]]))
+            lattice.start.copy_(torch.tensor([0.0, far, 0.1]))
+        # First frame: nothing is seen; second frame: clearly VERB.
+        seen = torch.tensor([[[0.0, 0, 0], [0, 0, 1]]], dtype=torch.float64)
+        results[normalisation] = lattice.best_path(seen, torch.tensor([2]))[0].text
+    assert results == {"none": "VERB VERB", "local": "DET NOUN"}
+
+
+def test_answers():
+    lattice, features = make()
+    answers = lattice.best_path(features, LENGTHS)
+    ranked = lattice.n_best(features, LENGTHS, 3)
+    posteriors = lattice.posteriors(features, LENGTHS, 2.0)
+    for b, (one, _) in enumerate(items(lattice, features)):
+        every = sorted(reference.labellings(one))[:3]
+        texts = [" ".join(VOCABULARY[i] for i in y) for _, y in every]
+        assert [a.text for a in ranked[b]] == texts
+        assert [a.energy for a in ranked[b]] == pytest.approx([e for e, _ in every])
+        assert answers[b].text == texts[0] and answers[b].energy == pytest.approx(every[0][0])
+        own = torch.tensor(reference.posteriors(one, 2.0)[0])
+        assert torch.allclose(posteriors[b, : len(own)], own)
+
+
+def test_errors_say_what_is_wrong():
+    lattice, features = make()
+    with pytest.raises(DataError, match="item 1 has 3 labels and 2 feature frames"):
+        lattice.terms(features, LENGTHS, [TARGETS[0], "DET NOUN VERB", "VERB"], 1.0)
+    with pytest.raises(DataError, match=r"'NUON' is not.*Did you mean 'NOUN'"):
+        lattice.terms(features, LENGTHS, [TARGETS[0], "NUON VERB", "VERB"], 1.0)
+    with pytest.raises(ConfigError, match=r"no cost 'edit': set loss\.cost to hamming"):
+        lattice.terms(features, LENGTHS, TARGETS, 1.0, Request(cost="edit"))
+    assert lattice.minimum_frames("DET NOUN") == 2
+
+
+def test_padding_beyond_the_longest_item_changes_nothing():
+    lattice, features = make("local")
+    wide = torch.cat([features, torch.full((3, 4, 5), 7.0, dtype=torch.float64)], 1)
+    for a, b in zip(
+        lattice.terms(features, LENGTHS, TARGETS, 1.0)[:3],
+        lattice.terms(wide, LENGTHS, TARGETS, 1.0)[:3],
+        strict=True,
+    ):
+        assert torch.allclose(a, b, rtol=1e-12)
