@@ -1,0 +1,136 @@
+"""Explicit acyclic graphs as torch operators: differentiable and checked.
+
+A batch is G graphs of any sizes, packed by :func:`seqebm.kernels.dag.pack_dags`; their energies are
+one flat tensor of all entries (arcs, starts, finals) graph after graph. Energies may be negative;
++inf is impossible. A graph without any path has free energy +inf and zero gradients. At beta = inf
+the free energy is the least energy and its gradient the indicator of the best path; where paths
+tie, the entry listed first wins.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from seqebm.kernels.checks import check_beta, check_floats
+from seqebm.kernels.dag import Dags, sweep
+
+torch.library.define(
+    "seqebm::dag_free_energies",
+    "(Tensor energies, Tensor[] packed, float beta, bool with_posterior) -> (Tensor, Tensor)",
+)
+
+
+@torch.library.impl("seqebm::dag_free_energies", "cpu")
+def _free_energies(
+    energies: Tensor, packed: list[Tensor], beta: float, with_posterior: bool
+) -> tuple[Tensor, Tensor]:
+    """Free energies (G,), posteriors (E,) or (0,)."""
+    result = sweep(
+        Dags(*packed), energies.detach().contiguous().numpy(), beta, with_posterior
+    )  # fmt: skip
+    return torch.from_numpy(result.free).to(energies.dtype), torch.from_numpy(result.posteriors)
+
+
+@torch.library.register_fake("seqebm::dag_free_energies")
+def _(energies, packed, beta, with_posterior):
+    return (
+        energies.new_empty(packed[0].shape[0] - 1),
+        torch.empty_like(energies) if with_posterior else energies.new_empty(0),
+    )
+
+
+def _keep_posteriors(ctx, inputs, output) -> None:
+    free, posteriors = output
+    ctx.mark_non_differentiable(posteriors)
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(torch.isinf(free), posteriors, inputs[1][0])
+
+
+@once_differentiable
+def _posterior_backward(ctx, gradient, _):
+    if gradient is None:
+        return None, [None] * 8, None, None
+    infeasible, posteriors, offsets = ctx.saved_tensors
+    # 0 * inf is not a number: a loss of an infeasible item may send back an infinite gradient.
+    factor = gradient.masked_fill(infeasible, 0.0)
+    each = factor.repeat_interleave(offsets.diff(), output_size=posteriors.shape[0])
+    return posteriors * each, [None] * 8, None, None
+
+
+torch.library.register_autograd(
+    "seqebm::dag_free_energies", _posterior_backward, setup_context=_keep_posteriors
+)
+
+
+def _check(dags: Dags, energies: Tensor) -> None:
+    check_floats("energies", energies, 1)
+    count = int(dags.entry_offsets[-1])
+    if len(energies) != count:
+        raise ValueError(f"energies has {len(energies)} numbers; the graphs have {count} entries")
+    values = energies.detach()
+    if count and not float(values.amin()) > -math.inf:
+        entry = int((torch.isnan(values) | (values == -math.inf)).nonzero()[0])
+        graph = int(torch.searchsorted(dags.entry_offsets, entry, right=True)) - 1
+        raise ValueError(
+            f"energies[{entry}], entry {entry - int(dags.entry_offsets[graph])} of graph {graph}, "
+            f"is {float(values[entry])}; an energy may be negative or +inf (impossible), but "
+            "neither NaN nor -inf"
+        )
+
+
+def dag_free_energy(dags: Dags, energies: Tensor, beta: float) -> Tensor:
+    """Free energy of each graph over all its paths.
+
+    Args:
+        dags: G packed graphs.
+        energies: (E,) of all entries, float32 or float64; differentiable: the gradient is the Gibbs
+            probability of each entry.
+        beta: inverse temperature, > 0; inf for the least energy.
+
+    Returns:
+        (G,) in the type of ``energies``; +inf where no path exists.
+
+    Raises:
+        ValueError: beta or an energy is out of range; it names index and value.
+    """
+    _check(dags, energies)
+    beta = check_beta(beta)
+    with_posterior = torch.is_grad_enabled() and energies.requires_grad
+    return torch.ops.seqebm.dag_free_energies(energies, list(dags), beta, with_posterior)[0]
+
+
+def dag_best_path(dags: Dags, energies: Tensor) -> tuple[Tensor, list[Tensor | None]]:
+    """Least energy and best path of each graph; no gradient flows.
+
+    Returns:
+        energies (G,) in the type of ``energies``, and for each graph the path's entries (n,) int64
+        (its start, its arcs, its final; numbers within the graph), None where no path exists.
+
+    Raises:
+        ValueError: see :func:`dag_free_energy`.
+    """
+    _check(dags, energies)
+    result = sweep(dags, energies.detach().contiguous().numpy(), math.inf, False)
+    begins = dags.node_offsets.numpy()
+    paths: list[Tensor | None] = []
+    for g, count in enumerate(result.path_lengths.tolist()):
+        begin = int(begins[g]) + 2 * g
+        path = torch.from_numpy(result.paths[begin : begin + count].copy())
+        paths.append(path if count else None)
+    return torch.from_numpy(result.free).to(energies.dtype), paths
+
+
+def dag_posteriors(dags: Dags, energies: Tensor, beta: float) -> tuple[Tensor, Tensor]:
+    """Free energies (G,) and the probability of every entry (E,); no gradient flows.
+
+    Raises:
+        ValueError: see :func:`dag_free_energy`.
+    """
+    _check(dags, energies)
+    return torch.ops.seqebm.dag_free_energies(
+        energies.detach(), list(dags), check_beta(beta), True
+    )  # fmt: skip
