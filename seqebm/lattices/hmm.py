@@ -86,7 +86,7 @@ class HMM(nn.Module):
 
     def weights(self) -> Tensor:
         """``(W,)`` tied weights: language-model scale, word penalty, (stay, leave) a class."""
-        moves = self.transitions
+        moves: Tensor = self.transitions
         if self.options.normalisation == "local":
             moves = -nnf.log_softmax(-moves, -1)
         return torch.cat([moves.new_tensor([self.lm_scale, self.word_penalty]), moves.flatten()])
@@ -116,9 +116,30 @@ class HMM(nn.Module):
         full = Trellis(self.graphs.full, emissions, lengths, weights)
         if request.contrastive:
             contrastive = full.free_energy(beta)
-        if request.offending:
+        if request.offending and request.cost == "edit":
+            offending = self._offending_by_edits(full, targets, request)
+        elif request.offending:
+            if request.cost == "hamming":
+                right = Trellis(graphs, emissions, lengths, weights)
+                emissions = emissions - _wrong_frames(right, emissions) * request.scale
+                full = Trellis(self.graphs.full, emissions, lengths, weights)
             offending = self._offending(full, targets)
         return Terms(correct, contrastive, offending, beta)
+
+    def alignment(self, features: Tensor, lengths: Tensor, targets: list[str]) -> list[Tensor]:
+        """The classes ``(T_i,)`` of each item's frames on the best path of its right answer.
+
+        Empty for an item without any path.
+        """
+        trellis = self.clamped(features, lengths, targets)
+        return [trellis.classes(b, path) for b, path in enumerate(trellis.best_path()[1])]
+
+    def _offending_by_edits(self, full: Trellis, targets: list[str], request: Request) -> Tensor:
+        graphs = together(
+            [self.graphs.rivals_by_edits(t, request.scale, request.cap) for t in targets]
+        )
+        others = Trellis(graphs, full.emissions, full.lengths, full.weights)
+        return others.path_energies(others.best_path()[1])
 
     def _offending(self, full: Trellis, targets: list[str]) -> Tensor:
         """Least energy of a sentence that differs from the target as a string of words; exact.
@@ -134,7 +155,7 @@ class HMM(nn.Module):
             return energies
         graphs = together([self.graphs.rivals(targets[b]) for b in right])
         index = torch.tensor(right)
-        others = Trellis(graphs, full.emissions[index], full.lengths[index], self.weights())
+        others = Trellis(graphs, full.emissions[index], full.lengths[index], full.weights)
         _, rivals = others.best_path()
         return energies.index_put((index,), others.path_energies(rivals))
 
@@ -144,3 +165,12 @@ class HMM(nn.Module):
 
     def initialise(self, features: list[Tensor], targets: list[str]) -> None:
         """Nothing: a flat start."""
+
+
+def _wrong_frames(right: Trellis, emissions: Tensor) -> Tensor:
+    """``(B, T, C)``: 0 at each frame's class on the best path of the right answer, else 1."""
+    wrong = torch.ones_like(emissions)
+    for b, path in enumerate(right.best_path()[1]):
+        classes = right.classes(b, path)
+        wrong[b, torch.arange(len(classes)), classes] = 0
+    return wrong

@@ -25,6 +25,7 @@ from scipy.sparse import csr_array
 from seqebm.errors import DataError
 from seqebm.graphs import EPSILON, Graph, Symbols
 from seqebm.graphs.builders import bakis, ctc, linear
+from seqebm.graphs.edit import edit_cost
 from seqebm.graphs.epsilon import remove_epsilon
 from seqebm.graphs.hierarchy import replace
 from seqebm.graphs.lexicon import Lexicon, word_graph
@@ -118,6 +119,17 @@ class HMMGraphs:
             self._rivals, text, lambda: prepare(difference(self.full_graph, labels).graph)
         )
 
+    def rivals_by_edits(self, text: str, scale: float, cap: int) -> Prepared:
+        """The same, the energy of each sentence lessened by ``scale * min(cap, edit distance)``."""
+        labels = self.labels(text)
+
+        def make() -> Prepared:
+            costs = edit_cost(labels, range(1, len(self.words) + 1), cap)
+            gain = dataclasses.replace(costs, energy=-scale * costs.energy)
+            return prepare(compose(self.full_graph, _without_free(gain)).graph)
+
+        return _remembered(self._rivals, (text, scale, cap), make)
+
     def _clamp(self, text: str) -> Prepared:
         sentence = compose(self.grammar, linear(self.labels(text))).graph
         if not len(sentence.finals):
@@ -205,6 +217,15 @@ def _with_silence(graph: Graph, label: int) -> Graph:
         2 * graph.states, src, dst, ilabel, olabel, graph.starts, graph.finals + graph.states,
         energy, ties, graph.isymbols, graph.osymbols,
     )  # fmt: skip
+
+
+def _without_free(graph: Graph) -> Graph:
+    """Leave out the final states of energy 0: in an edit automaton, that of the string itself."""
+    ends = graph.energy[graph.arcs + len(graph.starts) :] != 0
+    kept = np.concatenate([np.ones(graph.arcs + len(graph.starts), bool), ends])
+    return dataclasses.replace(
+        graph, finals=graph.finals[ends], energy=graph.energy[kept], ties=graph.ties[kept]
+    )
 
 
 def _remembered(

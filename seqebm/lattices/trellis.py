@@ -15,14 +15,8 @@ import torch
 from torch import Tensor
 
 from seqebm.graphs import Graph
-from seqebm.kernels.ops_trellis import (
-    Path,
-    Unrolled,
-    trellis_best_path,
-    trellis_free_energy,
-    trellis_posteriors,
-    trellis_unroll,
-)
+from seqebm.kernels import ops_trellis
+from seqebm.kernels.ops_trellis import Path
 from seqebm.kernels.packed import Packed, Topology, concatenate, pack
 from seqebm.lattices.closure import Component, close
 
@@ -131,7 +125,7 @@ class Trellis:
 
     def free_energy(self, beta: float) -> Tensor:
         """``(B,)`` F_β over all paths, differentiable; +inf where there is none."""
-        return trellis_free_energy(
+        return ops_trellis.trellis_free_energy(
             self.emissions,
             self.lengths,
             self.prepared.packed,
@@ -142,21 +136,21 @@ class Trellis:
 
     def best_path(self, beam: float | None = None) -> tuple[Tensor, list[Path | None]]:
         """``(B,)`` least energies and paths, None where there is none; no gradient."""
-        return trellis_best_path(
+        return ops_trellis.trellis_best_path(
             self.emissions.detach(), self.lengths, self.prepared.packed, self.graph_of,
             self.energies().detach(), beam,
         )  # fmt: skip
 
     def posteriors(self, beta: float) -> tuple[Tensor, Tensor, Tensor]:
         """Free energies, ``(B, T, C)`` class posteriors and ``(E,)`` expected counts of entries."""
-        return trellis_posteriors(
+        return ops_trellis.trellis_posteriors(
             self.emissions.detach(), self.lengths, self.prepared.packed, self.graph_of,
             self.energies(beta).detach(), beta,
         )  # fmt: skip
 
-    def unroll(self, beam: float, max_active: int | None = None) -> list[Unrolled]:
+    def unroll(self, beam: float, max_active: int | None = None) -> list[ops_trellis.Unrolled]:
         """The acyclic lattice of each item: what lies within ``beam`` of its best path."""
-        return trellis_unroll(
+        return ops_trellis.trellis_unroll(
             self.emissions.detach(), self.lengths, self.prepared.packed, self.graph_of,
             self.energies().detach(), beam, max_active,
         )  # fmt: skip
@@ -165,6 +159,13 @@ class Trellis:
         """The output labels along a path."""
         labels = self.graph(item).olabel[path.arcs.numpy()]
         return tuple(labels[labels > 0].tolist())
+
+    def classes(self, item: int, path: Path | None) -> Tensor:
+        """``(n,)`` the class that a path reads at each frame; empty for no path."""
+        if path is None:
+            return torch.zeros(0, dtype=torch.int64)
+        labels = self.graph(item).ilabel[path.arcs.numpy()]
+        return torch.from_numpy(labels[labels > 0] - 1)
 
     def path_energies(self, paths: Sequence[Path | None]) -> Tensor:
         """``(B,)`` energy of one given path of each item, differentiable; +inf for None."""
@@ -187,7 +188,7 @@ class Trellis:
         total = self.emissions.new_zeros(len(paths))
         if entries:
             parts = (items, frames, classes, entries, owners)
-            b, t, c, e, o = (torch.from_numpy(np.concatenate(part)) for part in parts)
-            total = total.index_add(0, b, self.emissions[b, t, c])
-            total = total.index_add(0, o, self.energies()[e].to(total.dtype))
+            at = [torch.from_numpy(np.concatenate(part)) for part in parts]
+            total = total.index_add(0, at[0], self.emissions[at[0], at[1], at[2]])
+            total = total.index_add(0, at[4], self.energies()[at[3]].to(total.dtype))
         return total.masked_fill(dead, math.inf)

@@ -1,0 +1,67 @@
+# What recipes share: options, stages, and steps that are done once. Source it, do not run it.
+#
+# A recipe sets its defaults, calls `options "$@"`, then sources tools/setup.sh. It gets:
+#   source download stage stop_stage tag configs seeds settings[]   from the command line
+#   wanted N        is stage N to be run?
+#   once DIR STEP CMD...   run CMD, output in DIR/STEP.log; skipped if it was done before with the
+#                   same command and the same configs (DIR/.done_STEP)
+
+fail() { printf 'run.sh: %s\n' "$*" >&2; exit 1; }
+say() { printf '\n== %s\n' "$*"; }
+wanted() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
+
+options() {
+  source= download=false stage=1 stop_stage=${stop_stage:-9} tag= settings=()
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --download) download=true; shift; continue ;;
+      -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit 0 ;;
+      --data | --stage | --stop-stage | --tag | --configs | --seeds | --set)
+        [ $# -ge 2 ] || fail "$1 needs a value" ;;
+      *) fail "unknown option $1 ($0 --help lists them)" ;;
+    esac
+    case $1 in
+      --data) case $2 in /*) source=$2 ;; *) source=$PWD/$2 ;; esac ;;
+      --stage) stage=$2 ;;
+      --stop-stage) stop_stage=$2 ;;
+      --tag) tag=$2 ;;
+      --configs) configs=$2 ;;
+      --seeds) seeds=$2 ;;
+      --set) settings+=(--set "$2") ;;
+    esac
+    shift 2
+  done
+  for number in "$stage" "$stop_stage"; do
+    case $number in '' | *[!0-9]* | 0) fail "--stage and --stop-stage take whole numbers from 1, not '$number'" ;; esac
+  done
+  cd "$(dirname "$0")"
+  for config in $configs; do
+    [ -f "conf/$config.yaml" ] || fail "there is no conf/$config.yaml; there are: $(cd conf && ls | sed 's/.yaml//' | xargs)"
+  done
+}
+
+# prepare CORPUS: data/ by `seqebm data prepare`, once.
+prepare() {
+  [ -e data/.done ] && return
+  if $download; then seqebm data prepare "$1" data --set download=true
+  elif [ -n "$source" ]; then seqebm data prepare "$1" data --set "source=$source"
+  else fail "give --data DIR (the corpus) or --download; README.md says where it is published"; fi
+  touch data/.done
+}
+
+once() {
+  local dir=$1 step=$2 made; shift 2
+  made=$({ echo "$*"; cat conf/*.yaml; } | cksum)
+  mkdir -p "$dir"
+  if [ -e "$dir/.done_$step" ]; then
+    [ "$(cat "$dir/.done_$step")" = "$made" ] && return
+    fail "$dir: $step was made with other settings or another conf/: delete it, or give a --tag"
+  fi
+  if ! "$@" >"$dir/$step.log" 2>&1; then
+    printf '%s failed; the end of %s:\n' "$step" "$dir/$step.log" >&2
+    tail -n 8 "$dir/$step.log" >&2
+    exit 1
+  fi
+  echo "$made" >"$dir/.done_$step"
+  echo "  $dir: $step done ($(tail -n 1 "$dir/$step.log" | cut -c1-150))"
+}
