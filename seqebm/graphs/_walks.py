@@ -32,6 +32,18 @@ def group(groups: int, values: Ints) -> tuple[Ints, Ints]:
     return offsets, order
 
 
+def expand(offsets: Ints, groups: Ints) -> tuple[Ints, Ints]:
+    """Every member of every group listed, where the members of group g are offsets[g] and on.
+
+    Returns:
+        For each: its place in ``groups``, and the member.
+    """
+    counts = offsets[groups + 1] - offsets[groups]
+    row = np.repeat(np.arange(len(groups)), counts)
+    first = np.cumsum(counts) - counts
+    return row, np.arange(len(row)) - first[row] + offsets[groups][row]
+
+
 @njit(**JIT)
 def reach(states: int, src: Ints, dst: Ints, seeds: Ints) -> np.ndarray:
     """``(states,)`` bool: which states some path from ``seeds`` visits."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqebm.errors import GraphError
-from seqebm.graphs._walks import distances, group
+from seqebm.graphs._walks import distances, expand, group
 from seqebm.graphs.graph import Derived, Graph, Ints, arc_map, derive
 from seqebm.graphs.trim import chained, connect, on_cycle
 
@@ -56,7 +56,7 @@ def _removed(graph: Graph, inputs_only: bool) -> Derived:
     origin, arc, written, sums = [], [], [], []
     done: list[tuple[Ints, Ints, Ints]] = []  # (state, place in finals, epsilon arcs)
     for begins, state, path in ends:
-        row, which = _expand(offsets, state)
+        row, which = expand(offsets, state)
         follows = loud[order[which]]
         if inputs_only:
             outputs = np.concatenate((graph.olabel[path[row]], graph.olabel[follows, None]), 1)
@@ -94,19 +94,11 @@ def _closure(graph: Graph, silent: NDArray[np.bool_]) -> list[tuple[Ints, Ints, 
     found = []
     while len(state):
         found.append((begins, state, path))
-        row, which = _expand(offsets, state)
+        row, which = expand(offsets, state)
         follows = arcs[order[which]]
         begins, state = begins[row], graph.dst[follows]
         path = np.concatenate((path[row], follows[:, None]), axis=1)
     return found
-
-
-def _expand(offsets: Ints, state: Ints) -> tuple[Ints, Ints]:
-    """Every arc of every state listed: (place in the list, place among the grouped arcs)."""
-    counts = offsets[state + 1] - offsets[state]
-    row = np.repeat(np.arange(len(state)), counts)
-    first = np.cumsum(counts) - counts
-    return row, np.arange(len(row)) - first[row] + offsets[state][row]
 
 
 def _assemble(
@@ -132,7 +124,7 @@ def _assemble(
     final_state = final_at.copy()
     final_state[extra] = graph.states + np.arange(len(extra))
     offsets, order = group(graph.states, dst)
-    copy, which = _expand(offsets, copied)
+    copy, which = expand(offsets, copied)
     repeated = order[which]
     start_of = np.full(graph.states, -1, dtype=np.int64)
     start_of[graph.starts] = np.arange(len(graph.starts))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array, hstack, vstack
 
 from seqebm.errors import GraphError
+from seqebm.graphs._walks import expand
 from seqebm.graphs.graph import Derived, Graph, Ints, arc_map
 from seqebm.graphs.symbols import Symbols
+
+_NONE = np.zeros(0, dtype=np.int64)
 
 
 def replace(
@@ -41,9 +44,9 @@ def replace(
     Returns:
         The graph with one map for ``outer``, then one for each inner graph in the dict's order.
         States of ``outer`` keep their numbers, the copies' follow. Arcs: those that stay, then
-        label by label in the dict's order all entries, all inner arcs and all exits. Symbols: the
-        input names are the inner graphs', if they all have the same; the output names are
-        ``outer``'s, or with ``keep_output=False`` the inner graphs'.
+        the entries of all copies, their inner arcs, their exits. Symbols: the input names are
+        the inner graphs', if they all have the same; the output names are ``outer``'s, or with
+        ``keep_output=False`` the inner graphs'.
 
     Raises :class:`GraphError` if epsilon is to be replaced.
     """
@@ -52,95 +55,131 @@ def replace(
     if 0 in inner:
         raise GraphError("replace: label 0 is epsilon, it cannot be replaced")
     labels = outer.olabel if on == "output" else outer.ilabel
-    staying = np.flatnonzero(~np.isin(labels, np.fromiter(inner, np.int64, len(inner))))
-    columns: list[list[Ints]] = [
-        [c[staying]] for c in (outer.src, outer.dst, outer.ilabel, outer.olabel)
-    ]
-    from_outer = [staying]
-    from_inner: list[tuple[int, Ints, Ints]] = []  # (first new arc, rows, entries of the inner)
-    states, count = outer.states, len(staying)
-    order = np.argsort(labels, kind="stable")
-    where = {
-        label: order[low:high]
-        for label, low, high in zip(
-            inner,
-            np.searchsorted(labels[order], list(inner), "left"),
-            np.searchsorted(labels[order], list(inner), "right"),
-            strict=True,
+    operands = [outer, *inner.values()]
+    parts = _Parts.of(list(inner.values()))
+    # The copies, in the dict's order and then in that of the outer arcs.
+    number = np.full(max([*inner, labels.max(initial=0)], default=0) + 1, -1, dtype=np.int64)
+    number[list(inner)] = np.arange(len(inner))
+    chosen = number[labels]
+    staying = np.flatnonzero(chosen < 0)
+    copied = np.argsort(chosen, kind="stable")[len(staying) :]
+    graph_of = chosen[copied]
+    sizes = parts.states[graph_of]
+    base = outer.states + np.cumsum(sizes) - sizes
+    of_start, start = expand(parts.starts.offsets, graph_of)
+    of_arc, arc = expand(parts.arcs.offsets, graph_of)
+    of_final, final = expand(parts.finals.offsets, graph_of)
+    written = outer.olabel[copied][of_start]
+    src, dst, ilabel, olabel = (
+        np.concatenate(columns)
+        for columns in (
+            (outer.src[staying], outer.src[copied][of_start],
+             base[of_arc] + parts.src[arc], base[of_final] + parts.finals.state[final]),
+            (outer.dst[staying], base[of_start] + parts.starts.state[start],
+             base[of_arc] + parts.dst[arc], outer.dst[copied][of_final]),
+            (outer.ilabel[staying], 0 * start, parts.ilabel[arc], 0 * final),
+            (outer.olabel[staying], written if keep_output else 0 * start,
+             0 * arc if keep_output else parts.olabel[arc], 0 * final),
         )
-    }
-    for label, graph in inner.items():
-        arcs = where[label]
-        copies = len(arcs)
-        base = states + graph.states * np.arange(copies)[:, None]
-        states += graph.states * copies
-        entry, exits = (copies, len(graph.starts)), (copies, len(graph.finals))
-        inside = (copies, graph.arcs)
-        kept = outer.olabel[arcs][:, None] if keep_output else np.zeros((copies, 1), np.int64)
-        nothing = np.zeros((1, 1), np.int64)
-        parts = (
-            (outer.src[arcs][:, None], base + graph.starts, nothing, kept, entry),
-            (base + graph.src, base + graph.dst, graph.ilabel,
-             nothing if keep_output else graph.olabel, inside),
-            (base + graph.finals, outer.dst[arcs][:, None], nothing, nothing, exits),
-        )  # fmt: skip
-        for part in parts:
-            for column, values in zip(columns, part[:4], strict=True):
-                column.append(np.broadcast_to(values, part[4]).reshape(-1))
-        of_outer = np.full(copies * graph.entries, -1, dtype=np.int64)
-        of_outer[: copies * len(graph.starts)] = np.repeat(arcs, len(graph.starts))
-        from_outer.append(of_outer)
-        first = graph.arcs + np.arange(len(graph.starts))
-        last = graph.arcs + len(graph.starts) + np.arange(len(graph.finals))
-        old = np.concatenate((
-            np.tile(first, copies), np.tile(np.arange(graph.arcs), copies), np.tile(last, copies)
-        ))  # fmt: skip
-        from_inner.append((count, np.arange(len(old)) + count, old))
-        count += len(old)
-    entries = count + len(outer.starts) + len(outer.finals)
-    from_outer.append(np.arange(outer.arcs, outer.entries))
-    old = np.concatenate(from_outer)
-    new = np.flatnonzero(old >= 0)
-    outer_map = arc_map(new, old[new], (entries, outer.entries))
-    offsets = np.cumsum([0, *(g.entries for g in inner.values())])
-    inner_map = arc_map(
-        np.concatenate([rows for _, rows, _ in from_inner] or [np.zeros(0, np.int64)]),
-        np.concatenate(
-            [olds + at for (_, _, olds), at in zip(from_inner, offsets, strict=False)]
-            or [np.zeros(0, np.int64)]
-        ),
-        (entries, int(offsets[-1])),
+    )  # fmt: skip
+    entries = len(src) + len(outer.starts) + len(outer.finals)
+    entered = len(staying) + np.arange(len(start))
+    rows = np.arange(len(staying), len(src))
+    outer_map = arc_map(
+        np.concatenate((np.arange(len(staying)), entered, np.arange(len(src), entries))),
+        np.concatenate((staying, copied[of_start], np.arange(outer.arcs, outer.entries))),
+        (entries, outer.entries),
     )
-    inputs = [g.isymbols for g in inner.values()]
-    outputs = [g.osymbols for g in inner.values()]
-    src, dst, ilabel, olabel = (np.concatenate(column) for column in columns)
     # One sum over all inner graphs at once: hundreds of sparse sums would take far longer.
-    operands, sums = [outer, *inner.values()], [outer_map, inner_map]
-    stacked = hstack(sums, format="csr")
+    old = np.concatenate(
+        (parts.starts.entry[start], parts.arcs.entry[arc], parts.finals.entry[final])
+    )
+    inner_map = arc_map(rows, old, (entries, int(parts.offsets[-1])))
+    stacked = hstack([outer_map, inner_map], format="csr")
     width = max(g.weights for g in operands)
     ties = vstack([_wide(g.ties, width) for g in operands], format="csr")
+    tables = [outer.osymbols] if keep_output or not inner else [g.osymbols for g in operands[1:]]
     graph = Graph(
-        states, src, dst, ilabel, olabel, outer.starts, outer.finals,
+        outer.states + int(sizes.sum()), src, dst, ilabel, olabel, outer.starts, outer.finals,
         stacked @ np.concatenate([g.energy for g in operands]),
         csr_array(stacked @ ties),
-        _common(inputs) if inner else outer.isymbols,
-        outer.osymbols if keep_output or not inner else _common(outputs),
+        _common([g.isymbols for g in operands[1:]] or [outer.isymbols]),
+        _common(tables),
     )  # fmt: skip
-    maps = [
-        _block_map(at, olds, (entries, g.entries))
-        for (at, _, olds), g in zip(from_inner, inner.values(), strict=True)
-    ]
-    return Derived(graph, (outer_map, *maps))
+    belongs = np.concatenate((graph_of[of_start], graph_of[of_arc], graph_of[of_final]))
+    return Derived(graph, (outer_map, *_split(rows, belongs, old, parts.offsets, entries)))
+
+
+class _Items(NamedTuple):
+    """The starts, finals or arcs of several graphs in a row.
+
+    ``state`` is numbered within its graph (none for arcs), ``entry`` among all the entries.
+    """
+
+    offsets: Ints
+    state: Ints
+    entry: Ints
+
+    @classmethod
+    def of(cls, states: list[Ints], at: Ints) -> _Items:
+        sizes = [len(s) for s in states]
+        offsets = np.cumsum([0, *sizes])
+        entry = np.arange(offsets[-1]) + np.repeat(at - offsets[:-1], sizes)
+        return cls(offsets, np.concatenate([_NONE, *states]), entry)
+
+
+class _Parts(NamedTuple):
+    """Several graphs in a row, as :func:`replace` copies them."""
+
+    states: Ints
+    offsets: Ints  # where each graph's entries begin
+    src: Ints
+    dst: Ints
+    ilabel: Ints
+    olabel: Ints
+    arcs: _Items
+    starts: _Items
+    finals: _Items
+
+    @classmethod
+    def of(cls, graphs: list[Graph]) -> _Parts:
+        offsets = np.cumsum([0, *(g.entries for g in graphs)])
+        arcs = np.array([g.arcs for g in graphs], dtype=np.int64)
+        first = offsets[:-1] + arcs
+        last = first + np.array([len(g.starts) for g in graphs], dtype=np.int64)
+        src, dst, ilabel, olabel = (
+            np.concatenate([_NONE, *columns])
+            for columns in (
+                [g.src for g in graphs], [g.dst for g in graphs],
+                [g.ilabel for g in graphs], [g.olabel for g in graphs],
+            )
+        )  # fmt: skip
+        return cls(
+            np.array([g.states for g in graphs], dtype=np.int64),
+            offsets, src, dst, ilabel, olabel,
+            _Items.of([g.src for g in graphs], offsets[:-1]),
+            _Items.of([g.starts for g in graphs], first),
+            _Items.of([g.finals for g in graphs], last),
+        )  # fmt: skip
+
+
+def _split(rows: Ints, belongs: Ints, old: Ints, offsets: Ints, entries: int) -> list[csr_array]:
+    """One arc map for each inner graph, given for each row its graph and its entry."""
+    order = np.argsort(belongs, kind="stable")
+    bounds = np.searchsorted(belongs[order], np.arange(len(offsets)))
+    maps = []
+    for k in range(len(offsets) - 1):
+        mine = order[bounds[k] : bounds[k + 1]]
+        ends = np.zeros(entries + 1, dtype=np.int64)
+        ends[rows[mine] + 1] = 1
+        shape = (entries, int(offsets[k + 1] - offsets[k]))
+        data = np.ones(len(mine))
+        maps.append(csr_array((data, old[mine] - offsets[k], np.cumsum(ends)), shape=shape))
+    return maps
 
 
 def _wide(ties: csr_array, width: int) -> csr_array:
     return csr_array((ties.data, ties.indices, ties.indptr), shape=(ties.shape[0], width))
-
-
-def _block_map(at: int, old: Ints, shape: tuple[int, int]) -> csr_array:
-    """The arc map by which rows ``at``, ``at + 1``, ... each count one entry of ``old``."""
-    ends = np.clip(np.arange(shape[0] + 1) - at, 0, len(old))
-    return csr_array((np.ones(len(old)), old, ends), shape=shape)
 
 
 def _common(tables: list[Symbols | None]) -> Symbols | None:
