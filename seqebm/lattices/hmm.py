@@ -12,11 +12,13 @@ normalisation); Haffner 1993 and Povey et al. 2016 for MMI of a network from a f
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 import torch.nn.functional as nnf
 from pydantic import Field
+from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
 
 from seqebm.graphs.lexicon import Lexicon
@@ -24,7 +26,7 @@ from seqebm.graphs.ngram import read_arpa
 from seqebm.hooks import Options as BaseOptions
 from seqebm.hooks import Request, Terms, TextFile
 from seqebm.lattices.hmm_graphs import HMMGraphs
-from seqebm.lattices.trellis import Trellis, together
+from seqebm.lattices.trellis import Prepared, Trellis, together
 
 
 class HMM(nn.Module):
@@ -116,14 +118,12 @@ class HMM(nn.Module):
         full = Trellis(self.graphs.full, emissions, lengths, weights)
         if request.contrastive:
             contrastive = full.free_energy(beta)
-        if request.offending and request.cost == "edit":
-            offending = self._offending_by_edits(full, targets, request)
-        elif request.offending:
+        if request.offending:
             if request.cost == "hamming":
                 right = Trellis(graphs, emissions, lengths, weights)
                 emissions = emissions - _wrong_frames(right, emissions) * request.scale
                 full = Trellis(self.graphs.full, emissions, lengths, weights)
-            offending = self._offending(full, targets)
+            offending = self._offending(full, targets, beta, request)
         return Terms(correct, contrastive, offending, beta)
 
     def alignment(self, features: Tensor, lengths: Tensor, targets: list[str]) -> list[Tensor]:
@@ -134,30 +134,60 @@ class HMM(nn.Module):
         trellis = self.clamped(features, lengths, targets)
         return [trellis.classes(b, path) for b, path in enumerate(trellis.best_path()[1])]
 
-    def _offending_by_edits(self, full: Trellis, targets: list[str], request: Request) -> Tensor:
-        graphs = together(
-            [self.graphs.rivals_by_edits(t, request.scale, request.cap) for t in targets]
-        )
-        others = Trellis(graphs, full.emissions, full.lengths, full.weights)
-        return others.path_energies(others.best_path()[1])
+    def rivals(
+        self, full: Trellis, targets: list[str], request: Request = Request()
+    ) -> list[str | None]:
+        """The most offending incorrect answer of each item; None if no other has a path.
 
-    def _offending(self, full: Trellis, targets: list[str]) -> Tensor:
-        """Least energy of a sentence that differs from the target as a string of words; exact.
-
-        Where the best sentence of all is another one, that is it. Only for items that are already
-        right is the graph of all other sentences searched.
+        It is the sentence of the least path among all whose string of words is not the target,
+        less its edit cost if ``request`` has one. Exact: where the best sentence of all is another
+        one, that is it; only for items that are right already is the graph of all others searched.
         """
+        if request.cost == "edit":
+            search = [self.graphs.rivals_by_edits(t, request.scale, request.cap) for t in targets]
+            return self._sentences(full, range(len(targets)), search)
         _, paths = full.best_path()
+        found = [full.output(b, path) if path else None for b, path in enumerate(paths)]
+        answers = [None if labels is None else self.graphs.text(labels) for labels in found]
         wanted = [self.graphs.labels(target) for target in targets]
-        right = [b for b, path in enumerate(paths) if path and full.output(b, path) == wanted[b]]
-        energies = full.path_energies(paths)
-        if not right:
+        right = [b for b, labels in enumerate(found) if labels == wanted[b]]
+        others = self._sentences(full, right, [self.graphs.rivals(targets[b]) for b in right])
+        for b, answer in zip(right, others, strict=True):
+            answers[b] = answer
+        return answers
+
+    def _sentences(
+        self, full: Trellis, items: Sequence[int], graphs: list[Prepared]
+    ) -> list[str | None]:
+        """The best sentences of some items, each in a graph of its own."""
+        if not items:
+            return []
+        index = torch.tensor(items)
+        search = Trellis(together(graphs), full.emissions[index], full.lengths[index], full.weights)
+        return [
+            self.graphs.text(search.output(b, path)) if path else None
+            for b, path in enumerate(search.best_path()[1])
+        ]
+
+    def _offending(
+        self, full: Trellis, targets: list[str], beta: float, request: Request
+    ) -> Tensor:
+        """F_β of the most offending answer, less its cost; +inf where there is none."""
+        answers = self.rivals(full, targets, request)
+        energies = full.emissions.new_full((len(targets),), math.inf)
+        index = torch.tensor([b for b, answer in enumerate(answers) if answer is not None])
+        if not len(index):
             return energies
-        graphs = together([self.graphs.rivals(targets[b]) for b in right])
-        index = torch.tensor(right)
-        others = Trellis(graphs, full.emissions[index], full.lengths[index], full.weights)
-        _, rivals = others.best_path()
-        return energies.index_put((index,), others.path_energies(rivals))
+        graphs = together([self.graphs.clamped(a) for a in answers if a is not None])
+        own = Trellis(graphs, full.emissions[index], full.lengths[index], full.weights)
+        energies = energies.index_put((index,), own.free_energy(beta))
+        if request.cost == "edit":
+            apart = [
+                Levenshtein.distance(t.split(), (a or "").split())
+                for t, a in zip(targets, answers, strict=True)
+            ]
+            energies = energies - request.scale * energies.new_tensor(apart).clamp(max=request.cap)
+        return energies
 
     def minimum_frames(self, target: str) -> int:
         """Fewest frames that the transcript needs. Raises DataError for an unknown word."""

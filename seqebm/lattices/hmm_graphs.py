@@ -105,6 +105,10 @@ class HMMGraphs:
                 raise DataError(f"the word {word!r} is not in the model's vocabulary")
         return tuple(self.words.id(word) for word in words)
 
+    def text(self, labels: Sequence[int]) -> str:
+        """The words of labels, separated by blanks."""
+        return " ".join(self.words.name(label) for label in labels)
+
     def clamped(self, text: str) -> Prepared:
         """The graph of one transcript: all its pronunciations and silences.
 

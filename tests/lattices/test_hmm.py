@@ -110,10 +110,11 @@ def test_terms_equal_the_oracle(options, beta):
             for words in itertools.product("ab", repeat=n)
         }
         every = [e for energies in sentences.values() for e in energies]
-        rivals = [e for s, es in sentences.items() if s != tuple(target.split()) for e in es]
+        rivals = [es for s, es in sentences.items() if s != tuple(target.split()) and es]
+        rival = min(rivals, key=min)
         found = [float(number[b].detach()) for number in terms[:3]]
         right = sentences[tuple(target.split())]
-        expected = [soften(right, beta), soften(every, beta), soften(rivals, math.inf)]
+        expected = [soften(right, beta), soften(every, beta), soften(rival, beta)]
         assert found == pytest.approx(expected, abs=1e-9), (b, found, expected)
 
 
@@ -156,34 +157,39 @@ def test_too_few_frames_are_infeasible_without_gradient():
     assert correct.isinf().all()
 
 
+@pytest.mark.parametrize("beta", [1.0, math.inf])
 @pytest.mark.parametrize("cost", ["hamming", "edit"])
-def test_margin_rescaling(cost):
+def test_margin_rescaling(cost, beta):
     """min over Y != Yi of E(Y) - cost(Y, Yi), by listing sentences."""
     lattice = model(seed=5)
     features, lengths = torch.randn(2, 5, 3, dtype=torch.float64), torch.tensor([5, 4])
     targets = ["a b", "b b a"]
     request = Request(False, True, cost, 0.8, 2)
-    found = lattice.terms(features, lengths, targets, 1.0, request).offending
+    found = lattice.terms(features, lengths, targets, beta, request).offending
     emissions = lattice.emissions(features).detach()
     for b, target in enumerate(targets):
         wanted = tuple(target.split())
         own = emissions[b, : lengths[b]]
-        best = math.inf
+        best, ties = math.inf, []
         for n in range(6):
             for words in itertools.product("ab", repeat=n):
                 if words == wanted:
                     continue
+                cut = 0.0
                 if cost == "edit":
                     energies = oracle(lattice, own, words)
                     cut = 0.8 * min(2, distance(words, wanted))
-                    best = min(best, min(energies, default=math.inf) - cut)
                 else:
                     # The frames of the best path of the right answer are the reference.
                     aligned = lattice.alignment(features[b : b + 1], lengths[b : b + 1], [target])
                     changed = own - 0.8
                     changed[torch.arange(len(own)), aligned[0]] += 0.8
-                    best = min(best, min(oracle(lattice, changed, words), default=math.inf))
-        assert float(found[b].detach()) == pytest.approx(best, abs=1e-9)
+                    energies = oracle(lattice, changed, words)
+                if energies and min(energies) - cut < best - 1e-9:
+                    best, ties = min(energies) - cut, []
+                if energies and min(energies) - cut < best + 1e-9:
+                    ties.append(soften(energies, beta) - cut)
+        assert min(abs(float(found[b].detach()) - tie) for tie in ties) < 1e-9
 
 
 def distance(one: tuple[str, ...], two: tuple[str, ...]) -> int:
