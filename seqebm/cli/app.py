@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 import seqebm
-from seqebm.cli import data, decode, doctor, plugins, score, train
+from seqebm.cli import align, data, decode, doctor, plugins, score, train
 from seqebm.errors import SeqebmError
 from seqebm.hooks import get_host
 
@@ -32,13 +32,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Recognise sequences (speech, pen ink, handwriting) with energy-based models.\n\n"
     "The usual path: [bold]data prepare[/] or your own Kaldi data directory, "
-    "[bold]data validate[/], [bold]train[/], [bold]decode[/], [bold]score[/]. "
+    "[bold]data validate[/], [bold]train[/], [bold]decode[/], [bold]score[/] (and [bold]align[/]). "
     "[bold]doctor[/] tells whether this machine is ready.",
 )
 app.add_typer(data.app, name="data", help="Prepare and check data directories.")
 app.add_typer(plugins.app, name="plugins", help="List the plugins and what they register.")
 app.command("train")(train.train_command)
 app.command("decode")(decode.decode_command)
+app.command("align")(align.align_command)
 app.command("score")(score.score_command)
 app.command("doctor")(doctor.doctor_command)
 

@@ -34,6 +34,15 @@ def decode_command(
         Path | None,
         typer.Option(help="Draw frames, warp and energies; several files: out-NAME.png each."),
     ] = None,
+    ctm: Annotated[
+        bool, typer.Option("--ctm", help="Word strings: times, in words.ctm or on stdout.")
+    ] = False,
+    nbest: Annotated[
+        int, typer.Option(min=0, help="Word strings: also give the N best distinct ones.")
+    ] = 0,
+    lattice: Annotated[
+        bool, typer.Option("--lattice", help="Word strings, with --output: write lattices/.")
+    ] = False,
     beam: Annotated[
         float | None,
         typer.Option(help="Word strings: drop partial paths this far above the best; none: exact."),
@@ -41,18 +50,28 @@ def decode_command(
     widen: Annotated[
         bool, typer.Option("--widen", help="Double a beam that no path survives, until one does.")
     ] = False,
+    lattice_beam: Annotated[
+        float | None,
+        typer.Option(help="Width of the lattice that confidences and --nbest come from."),
+    ] = None,
+    max_active: Annotated[
+        int | None, typer.Option(min=1, help="Most states of that lattice at a frame.")
+    ] = None,
     lm_scale: Annotated[
         float | None, typer.Option(min=0, help="Word strings: factor of the language model.")
     ] = None,
     word_penalty: Annotated[
         float | None, typer.Option(help="Word strings: energy of every word (may be negative).")
     ] = None,
+    no_confidence: Annotated[
+        bool, typer.Option("--no-confidence", help="Word strings: leave confidences out (faster).")
+    ] = False,
 ) -> None:
     """Recognise audio files (any format that libsndfile reads) or a data directory.
 
-    Prints, for each file, the word of lowest energy, its energy, the margin to the runner-up and
-    the confidence. Files of another sampling rate or with several channels are converted. A bad
-    file is reported, the others are still decoded, and the exit status is 1.
+    Prints, for each file, the word (or string of words) of lowest energy, its energy, the margin
+    to the runner-up and the confidence. Files of another sampling rate or with several channels
+    are converted. A bad file is reported, the others are still decoded, and the exit status is 1.
 
     Example: seqebm decode --model exp/tdnn a.wav b.flac --plot warp.png
     """
@@ -60,6 +79,10 @@ def decode_command(
         raise ConfigError("give either FILES or --data DIR (see seqebm decode --help)")
     if output is not None and data is None:
         raise ConfigError("--output belongs to --data DIR")
+    if lattice and output is None:
+        raise ConfigError("--lattice needs --output DIR, to write the lattices to")
+    if ctm and as_json and output is None:
+        raise ConfigError("--ctm and --json both print: give one, or --output DIR")
     if plot is not None:
         from seqebm.decoding.figures import check_picture
 
@@ -71,9 +94,11 @@ def decode_command(
     recognizer = Recognizer.load(model)
     utterances = list(DataDir.load(data)) if data else files_as_utterances(files or [])
     options = {
-        "beam": beam, "widen": widen, "lm_scale": lm_scale, "word_penalty": word_penalty,
+        "nbest": nbest or None, "lattice": lattice, "beam": beam, "widen": widen, "ctm": ctm,
+        "lattice_beam": lattice_beam, "max_active": max_active, "lm_scale": lm_scale,
+        "word_penalty": word_penalty, "no_confidence": no_confidence,
     }  # fmt: skip
-    kind: Any = _kind(recognizer, options)
+    kind: Any = _kind(recognizer, options, output)
     if warning := kind.unknown(utterances):
         _say(warning, "yellow")
     answers: list[Any] = []
@@ -102,21 +127,20 @@ def decode_command(
         raise typer.Exit(1)
 
 
-def _kind(model: Recognizer, options: dict[str, Any]) -> Words | Sequences:
+def _kind(model: Recognizer, options: dict[str, Any], output: Path | None) -> Words | Sequences:
     """What the model's answers are; options of word strings suit no other model."""
     given = {
         name: value for name, value in options.items() if value is not None and value is not False
     }
-    if not model.sequential:
-        if given:
-            name = next(iter(given)).replace("_", "-")
-            raise ConfigError(
-                f"--{name} is for models of word strings; this model's answers are isolated words"
-            )
-        return Words(model)
-    from seqebm.decoding.search import Search
-
-    return Sequences(model, Search(**given))
+    if model.sequential:
+        return Sequences(model, given, output)
+    if given:
+        name = next(iter(given)).replace("_", "-")
+        raise ConfigError(
+            f"--{name} is for models whose answers are strings of words; this model's are isolated "
+            "words"
+        )
+    return Words(model)
 
 
 def _track(results: Iterable, total: int) -> Iterable:

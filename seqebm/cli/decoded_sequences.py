@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from seqebm.files import write_text
-
 if TYPE_CHECKING:
     from seqebm.data import Utterance
-    from seqebm.decoding.search import Search
-    from seqebm.decoding.sequences import Transcription
+    from seqebm.decoding.transcription import Transcription
     from seqebm.errors import SeqebmError
     from seqebm.models import Recognizer
 
@@ -25,16 +23,43 @@ _SHOWN = 5
 
 
 class Sequences:
-    """Decoding with a model whose answers are strings of words."""
+    """Decoding with a model whose answers are strings of words.
 
-    def __init__(self, model: Recognizer, search: Search) -> None:
-        self.model, self.search = model, search
+    Args:
+        model: the model.
+        options: of the command line, those that were given.
+        output: the directory that files will be written to, if any.
+    """
+
+    def __init__(self, model: Recognizer, options: dict[str, Any], output: Path | None) -> None:
+        from seqebm.decoding.search import Search
+
+        self.model, self.output = model, output
+        self.ctm = options.pop("ctm", False)
+        confidence = not options.pop("no_confidence", False)
+        self.search = Search(confidence=confidence, **options)
 
     def recognise(self, utterances: Sequence[Utterance]) -> Iterator[Transcription | SeqebmError]:
-        """Answers, or errors, in order."""
+        """Answers, or errors, in order; lattices are written at once, and not kept."""
+        from seqebm.decoding.output import write_lattice, write_symbol_tables
         from seqebm.decoding.sequences import recognise_sequences
+        from seqebm.decoding.transcription import Transcription
+        from seqebm.graphs import Symbols
 
-        return recognise_sequences(self.model, utterances, self.search)
+        answers = recognise_sequences(self.model, utterances, self.search)
+        if not self.search.lattice or self.output is None:
+            yield from answers
+            return
+        graphs: Any = getattr(self.model.lattice, "graphs", None)
+        directory, classes = self.output / "lattices", Symbols(graphs.classes if graphs else ())
+        for answer in answers:
+            if not isinstance(answer, Transcription) or answer.lattice is None:
+                yield answer
+                continue
+            write_lattice(directory, answer, classes)
+            yield replace(answer, lattice=None)
+        if graphs:
+            write_symbol_tables(directory, classes, graphs.words)
 
     def unknown(self, utterances: Sequence[Utterance]) -> str | None:
         """A warning of words that the model cannot answer, or None."""
@@ -50,25 +75,49 @@ class Sequences:
         return (
             f"warning: {counts.total()} words of the references cannot be answered rightly: "
             f"{len(counts)} distinct words ({shown}{', ...' if len(counts) > _SHOWN else ''}) are "
-            f"not in the model's vocabulary of {len(known)} words"
+            f"not among the {len(known)} of the model's vocabulary"
         )
 
     def show(self, console: Console, answers: Sequence[Transcription]) -> None:
-        """Print a table."""
+        """Print a table, or the CTM."""
+        from seqebm.decoding.output import ctm_lines
+
+        if self.ctm:
+            for answer in answers:
+                for line in ctm_lines(answer.id, answer.words, answer.frame_shift):
+                    typer.echo(line)
+            return
         table = Table("file", "words", box=None, header_style="bold", pad_edge=False)
-        for column in ("energy", "duration"):
+        for column in ("energy", "margin", "confidence", "duration"):
             table.add_column(column, justify="right")
         for answer in answers:
             table.add_row(
-                Text(answer.id), Text(answer.text), f"{answer.energy:.4f}",
+                Text(answer.id), Text(answer.text), f"{answer.energy:.4f}", "",
+                "" if answer.confidence is None else f"{answer.confidence:.1%}",
                 f"{answer.frames * answer.frame_shift:.2f} s",
             )  # fmt: skip
+            for rank, other in enumerate(answer.alternatives[1:], 2):
+                margin = f"{other.energy - answer.energy:.4f}"
+                row = (f"  {rank}.", Text(other.text), f"{other.energy:.4f}", margin)
+                table.add_row(*row, style="dim")
         console.print(table)
 
     def write(self, output: Path, answers: Sequence[Transcription]) -> None:
-        """Write hyp.txt and answers.jsonl."""
+        """Write hyp.txt, answers.jsonl and, where asked for, nbest.txt and words.ctm."""
         from seqebm.data import write_table
+        from seqebm.decoding.output import ctm_lines, write_json, write_lines, write_nbest
 
         write_table(output / "hyp.txt", {a.id: a.text for a in answers})
-        lines = (json.dumps(a.as_dict(), ensure_ascii=False) for a in answers)
-        write_text(output / "answers.jsonl", "".join(f"{line}\n" for line in lines))
+        write_json(output / "answers.jsonl", answers)
+        if self.search.nbest:
+            write_nbest(output / "nbest.txt", answers)
+        if self.ctm:
+            lines = [ctm_lines(a.id, a.words, a.frame_shift) for a in answers]
+            write_lines(output / "words.ctm", [line for part in lines for line in part])
+
+    def plot(self, utterance: Utterance, answer: Transcription, path: Path) -> None:
+        """Draw one answer."""
+        from seqebm.decoding.sequence_picture import plot_transcription
+        from seqebm.decoding.words import read_example
+
+        plot_transcription(self.model, read_example(self.model, utterance), answer, path)

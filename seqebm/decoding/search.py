@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from seqebm.errors import ConfigError, InfeasibleError, SeqebmError
-from seqebm.kernels.ops_trellis import EmptyBeamError, Path
+from seqebm.kernels import ops_trellis
+from seqebm.kernels.ops_trellis import Path
 from seqebm.lattices.trellis import Trellis
 
 _DOUBLINGS = 20  # of a beam, before the search is made exact
@@ -27,6 +28,12 @@ class Search:
             this; None: exact.
         widen: double an emptied beam until a path survives, instead of giving an error.
         lm_scale, word_penalty: in place of the model's own; None: the model's.
+        confidence: tell how probable the sentence and its words are.
+        nbest: most alternatives to give, the best sentence included; 0: none.
+        lattice: give the lattice itself.
+        lattice_beam: confidences, alternatives and lattices consist of the paths whose energy
+            exceeds the best one's by at most this; inf: all paths; None: 12 / β.
+        max_active: most states that are kept at a frame, for these; None: any number.
         batch_size: most utterances searched together.
     """
 
@@ -34,13 +41,22 @@ class Search:
     widen: bool = False
     lm_scale: float | None = None
     word_penalty: float | None = None
+    confidence: bool = True
+    nbest: int = 0
+    lattice: bool = False
+    lattice_beam: float | None = None
+    max_active: int | None = None
     batch_size: int = 16
 
     def __post_init__(self) -> None:
         if self.beam is not None and not self.beam > 0:
             raise ConfigError(f"the beam is {self.beam:g}; it must be above 0 (none: exact)")
-        if self.batch_size < 1:
-            raise ConfigError(f"batch_size is {self.batch_size}; it must be 1 or more")
+        if self.lattice_beam is not None and not self.lattice_beam > 0:
+            raise ConfigError(f"the lattice beam is {self.lattice_beam:g}; it must be above 0")
+        for name, least in (("batch_size", 1), ("nbest", 0), ("max_active", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ConfigError(f"{name} is {value}; it must be {least} or more")
 
 
 class Found(NamedTuple):
@@ -107,7 +123,7 @@ def best_paths(
     trellis = make(features, lengths)
     try:
         energies, paths = trellis.best_path(search.beam)
-    except EmptyBeamError as error:
+    except ops_trellis.EmptyBeamError as error:
         if len(ids) > 1:  # one utterance's misfortune is not the others'
             parts = [
                 best_paths(
@@ -137,14 +153,16 @@ def _widened(trellis: Trellis, name: str, beam: float | None, shift: float) -> F
     assert beam is not None
     for power in range(1, _DOUBLINGS + 2):
         wider = beam * 2**power if power <= _DOUBLINGS else None
-        with contextlib.suppress(EmptyBeamError):
+        with contextlib.suppress(ops_trellis.EmptyBeamError):
             energies, (path,) = trellis.best_path(wider)
             if path is not None:
                 return Found(trellis, 0, float(energies[0]), path, wider)
     return _no_path(trellis, 0, name, None, shift)
 
 
-def _emptied(name: str, error: EmptyBeamError, beam: float | None, shift: float) -> SeqebmError:
+def _emptied(
+    name: str, error: ops_trellis.EmptyBeamError, beam: float | None, shift: float
+) -> SeqebmError:
     assert beam is not None
     return SeqebmError(
         f"{name}: the beam of {beam:g} is empty at frame {error.frame} "
@@ -170,4 +188,7 @@ def _no_path(
             f"{name}: the beam of {beam:g} leaves no path that ends with the utterance. Raise "
             f"--beam (say, to {2 * beam:g}), or let --widen double it until a path survives."
         )
-    return InfeasibleError(f"{name}: no path of {frames} feature frames is possible")
+    return InfeasibleError(
+        f"{name}: no path has just its {frames} feature frames ({frames * shift:.2f} s). If it is "
+        "cut off, give a longer recording."
+    )

@@ -1,60 +1,35 @@
 """Recognise connected speech (or any string of words) in files or data directories.
 
 A lattice whose answers are strings of words (``sequential = True``) is decoded through its method
-``trellis(features, lengths)``, the lattice of all sentences.
+``trellis(features, lengths)``, the lattice of all sentences, or else through
+``best_path(features, lengths)``, which gives texts and energies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 
-from seqebm.data import ReaderPool, Utterance, collate
+from seqebm.data import Utterance, collate
 from seqebm.data.batching import Example
+from seqebm.decoding import lattice as lattices
+from seqebm.decoding.batches import in_batches, refused
+from seqebm.decoding.labels import LabelDecoder
+from seqebm.decoding.lattice import Lattice
+from seqebm.decoding.nbest import best_strings
 from seqebm.decoding.search import Found, Search, best_paths, settings
-from seqebm.decoding.segments import Classes, Segment, segments
-from seqebm.decoding.words import read_example
-from seqebm.errors import DataError, SeqebmError
+from seqebm.decoding.segments import Classes, segments
+from seqebm.decoding.transcription import Alternative, Transcription
+from seqebm.errors import ConfigError, SeqebmError
+from seqebm.graphs import Graph
+from seqebm.kernels import ops_trellis
 from seqebm.models import Recognizer
 
-_WINDOW = 8  # batches that are read ahead, so that utterances of like length share one
-
-
-@dataclass(frozen=True)
-class Transcription:
-    """The answer to one utterance: a string of words.
-
-    Attributes:
-        id: utterance id (the file's path, for files given by hand).
-        text: the words of the path of lowest energy, with single spaces; may be empty.
-        energy: energy of that path.
-        words: the words with their frames.
-        frames: feature frames of the utterance.
-        frame_shift: seconds between feature frames.
-        beam: the beam that the path was found with; None: exact.
-    """
-
-    id: str
-    text: str
-    energy: float
-    words: tuple[Segment, ...]
-    frames: int
-    frame_shift: float
-    beam: float | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "id": self.id,
-            "text": self.text,
-            "energy": self.energy,
-            "words": [word.as_dict(self.frame_shift) for word in self.words],
-            "duration": round(self.frames * self.frame_shift, 6),
-            "beam": self.beam,
-        }
+_NEGLIGIBLE = 12.0  # a path of this much more energy (times β) has 6e-6 of the best one's weight
 
 
 @torch.no_grad()
@@ -66,74 +41,124 @@ def recognise_sequences(
     A bad utterance gives its error in place of an answer: unreadable, too short for any sentence,
     or left without a path by the beam.
 
-    Raises :class:`ConfigError` if the model's lattice has no ``lm_scale`` or ``word_penalty`` to
-    be set.
+    Raises :class:`ConfigError` for something in ``search`` that the model's lattice cannot do.
     """
     model.eval()
-    pool = ReaderPool(model.frontend.reads)
-    decoder = _Decoder(model, search)
-    window = search.batch_size * _WINDOW
-    for first in range(0, len(utterances), window):
-        results: list[Transcription | SeqebmError | None] = []
-        good: list[tuple[int, Example]] = []
-        for utterance in utterances[first : first + window]:
-            try:
-                good.append((len(results), read_example(model, utterance, pool)))
-                results.append(None)
-            except DataError as error:
-                results.append(error)
-        good.sort(key=lambda pair: len(pair[1].signal))
-        for start in range(0, len(good), search.batch_size):
-            part = good[start : start + search.batch_size]
-            for (place, _), answer in zip(part, decoder([e for _, e in part]), strict=True):
-                results[place] = answer
-        for result in results:
-            assert result is not None
-            yield result
+    work = decoder(model, search)
 
-
-class _Decoder:
-    """What stays the same from batch to batch."""
-
-    def __init__(self, model: Recognizer, search: Search) -> None:
-        self.model, self.search = model, search
-        self.lattice = cast(Any, model.lattice)
-        self.classes = Classes.of(self.lattice.graphs)
-        self.shift = model.frontend.frame_shift * model.features.subsampling
-
-    def __call__(self, examples: list[Example]) -> list[Transcription | SeqebmError]:
+    def decode(examples: list[Example]) -> Sequence[Transcription | SeqebmError]:
         batch = collate(examples)
         try:
-            features, lengths = self.model.extract(batch.signal, batch.lengths)
-            with settings(self.lattice, self.search):
-                found = best_paths(
-                    self.lattice.trellis, features, lengths, batch.ids, self.search, self.shift
-                )
+            return work(*model.extract(batch.signal, batch.lengths), batch.ids)
         except ValueError as error:  # the kernels refuse NaN
-            return [
-                SeqebmError(f"{name}: the model cannot be used, its training went wrong: {error}")
-                for name in batch.ids
-            ]
-        return [
-            result if isinstance(result, SeqebmError) else self._answer(name, result)
-            for name, result in zip(batch.ids, found, strict=True)
-        ]
+            return refused(batch.ids, error)
 
-    def _answer(self, name: str, found: Found) -> Transcription:
-        trellis, item = found.trellis, found.item
-        words = segments(trellis.graph(item), found.path, self.classes).words
-        return Transcription(
-            id=name,
-            text=" ".join(word.label for word in words),
-            energy=found.energy,
-            words=words,
-            frames=int(trellis.lengths[item]),
-            frame_shift=self.shift,
-            beam=found.beam,
-        )
+    yield from in_batches(model, utterances, search.batch_size, decode)
 
 
 def words_of(model: Recognizer) -> Sequence[str]:
     """Every word that a sequential model can answer."""
     graphs = getattr(model.lattice, "graphs", None)
     return model.vocabulary if graphs is None else tuple(graphs.words)
+
+
+Decoder = Callable[[Tensor, Tensor, list[str]], Sequence[Transcription | SeqebmError]]
+
+
+def decoder(model: Recognizer, search: Search) -> Decoder:
+    """What turns features ``(B, T, D)``, lengths ``(B,)`` and B ids into answers or errors.
+
+    Raises :class:`ConfigError` for something in ``search`` that the model's lattice cannot do.
+    """
+    if hasattr(model.lattice, "trellis"):
+        return TrellisDecoder(model, search)
+    if hasattr(model.lattice, "best_path"):
+        return LabelDecoder(model, search)
+    raise ConfigError(
+        f"the model's lattice ({type(model.lattice).__name__}) says that its answers are strings, "
+        "but has neither a trellis() nor a best_path() to find them by"
+    )
+
+
+class TrellisDecoder:
+    """Decodes with a lattice that is a graph which meets the frames (``trellis``)."""
+
+    def __init__(self, model: Recognizer, search: Search) -> None:
+        self.search = search
+        self.lattice = cast(Any, model.lattice)
+        self.classes = Classes.of(self.lattice.graphs)
+        self.shift = model.frontend.frame_shift * model.features.subsampling
+        self.beta = model.beta if math.isfinite(model.beta) else 1.0
+        self.unroll = search.confidence or search.lattice or search.nbest > 0
+        self.unroll = self.unroll and hasattr(ops_trellis, "trellis_unroll")
+        self._current: tuple[Graph, lattices.Ints] | None = None
+
+    def __call__(
+        self, features: Tensor, lengths: Tensor, ids: list[str]
+    ) -> Sequence[Transcription | SeqebmError]:
+        """Answers, or errors, in order."""
+        with settings(self.lattice, self.search):
+            found = best_paths(
+                self.lattice.trellis, features, lengths, ids, self.search, self.shift
+            )
+        unrolled = self._unroll([f for f in found if isinstance(f, Found)])
+        return [
+            result
+            if isinstance(result, SeqebmError)
+            else self._answer(name, result, next(unrolled))
+            for name, result in zip(ids, found, strict=True)
+        ]
+
+    def _unroll(self, found: list[Found]) -> Iterator[Lattice | None]:
+        """The lattice of each; items of one trellis are unrolled together."""
+        if not self.unroll:
+            yield from [None] * len(found)
+            return
+        beam = self.search.lattice_beam or _NEGLIGIBLE / self.beta
+        done: dict[int, list[Any]] = {}
+        for trellis, item, *_ in found:
+            if id(trellis) not in done:
+                done[id(trellis)] = trellis.unroll(beam, self.search.max_active)
+            yield Lattice.of(trellis.graph(item), done[id(trellis)][item])
+
+    def _answer(self, name: str, found: Found, lattice: Lattice | None) -> Transcription:
+        graph = found.trellis.graph(found.item)
+        words = segments(graph, found.path, self.classes).words
+        labels = found.trellis.output(found.item, found.path)
+        confidence = None
+        if self.search.confidence and lattice is not None:
+            confidence = lattices.sentence_posterior(lattice.graph, labels, self.beta)
+            each = lattices.word_posteriors(
+                lattice,
+                lattices.arc_posteriors(lattice.graph, self.beta),
+                self._words_of_states(graph)[graph.dst[lattice.arc]],
+                self.classes, words, labels,
+            )  # fmt: skip
+            words = tuple(w._replace(confidence=c) for w, c in zip(words, each, strict=True))
+        return Transcription(
+            id=name,
+            text=" ".join(word.label for word in words),
+            energy=found.energy,
+            confidence=confidence,
+            words=words,
+            alternatives=self._alternatives(lattice),
+            frames=int(found.trellis.lengths[found.item]),
+            frame_shift=self.shift,
+            beam=found.beam,
+            lattice=lattice if self.search.lattice else None,
+        )
+
+    def _alternatives(self, lattice: Lattice | None) -> tuple[Alternative, ...]:
+        if lattice is None or not self.search.nbest:
+            return ()
+        symbols = lattice.graph.osymbols
+        assert symbols is not None
+        return tuple(
+            Alternative(" ".join(map(symbols.name, labels)), energy)
+            for labels, energy in best_strings(lattice.graph, self.search.nbest)
+        )
+
+    def _words_of_states(self, graph: Graph) -> lattices.Ints:
+        if self._current is None or self._current[0] is not graph:
+            self._current = graph, lattices.words_of_states(graph)
+        return self._current[1]

@@ -1,0 +1,62 @@
+"""Work on utterances in batches of like length, in which one bad utterance costs only itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from seqebm.data import ReaderPool, Utterance
+from seqebm.data.batching import Example
+from seqebm.decoding.words import read_example
+from seqebm.errors import DataError, SeqebmError
+from seqebm.models import Recognizer
+
+_WINDOW = 8  # batches that are read ahead, so that utterances of like length share one
+
+Answer = TypeVar("Answer")
+
+
+def in_batches(
+    model: Recognizer,
+    utterances: Sequence[Utterance],
+    batch_size: int,
+    work: Callable[[list[Example]], Sequence[Answer | SeqebmError]],
+) -> Iterator[Answer | SeqebmError]:
+    """Read utterances and give what ``work`` makes of them, in order.
+
+    Args:
+        model: its front-end says how to read.
+        utterances: what to read.
+        batch_size: most examples in one call of ``work``.
+        work: a batch of examples -> an answer, or an error, for each.
+
+    An utterance that cannot be read gives its error in place of an answer.
+    """
+    pool = ReaderPool(model.frontend.reads)
+    window = batch_size * _WINDOW
+    for first in range(0, len(utterances), window):
+        results: list[Answer | SeqebmError | None] = []
+        good: list[tuple[int, Example]] = []
+        for utterance in utterances[first : first + window]:
+            try:
+                good.append((len(results), read_example(model, utterance, pool)))
+                results.append(None)
+            except DataError as error:
+                results.append(error)
+        good.sort(key=lambda pair: len(pair[1].signal))
+        for start in range(0, len(good), batch_size):
+            part = good[start : start + batch_size]
+            answers = work([example for _, example in part])
+            for (place, _), answer in zip(part, answers, strict=True):
+                results[place] = answer
+        for result in results:
+            assert result is not None
+            yield result
+
+
+def refused(ids: Sequence[str], error: ValueError) -> list[SeqebmError]:
+    """The errors of a batch whose energies the kernels refuse, because they are NaN."""
+    return [
+        SeqebmError(f"{name}: the model cannot be used, its training went wrong: {error}")
+        for name in ids
+    ]

@@ -1,0 +1,61 @@
+"""What recognising a string of words gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from seqebm.decoding.lattice import Lattice
+from seqebm.decoding.segments import Segment
+
+
+class Alternative(NamedTuple):
+    """A string of words and the energy of its best path."""
+
+    text: str
+    energy: float
+
+
+@dataclass(frozen=True)
+class Transcription:
+    """The answer to one utterance: a string of words.
+
+    Attributes:
+        id: utterance id (the file's path, for files given by hand).
+        text: the words of the path of lowest energy, with single spaces; may be empty.
+        energy: energy of that path.
+        confidence: Gibbs probability of the text, all its paths added, at the model's β (at
+            β = ∞: of β = 1); None if it was not asked for.
+        words: the words with their frames and, with ``confidence``, their own.
+        alternatives: the distinct texts of lowest energy, the first of which is ``text``.
+        frames: feature frames of the utterance.
+        frame_shift: seconds between feature frames.
+        beam: the beam that the path was found with; None: exact.
+        lattice: what the alternatives are taken from, if it was asked for.
+    """
+
+    id: str
+    text: str
+    energy: float
+    confidence: float | None
+    words: tuple[Segment, ...]
+    alternatives: tuple[Alternative, ...]
+    frames: int
+    frame_shift: float
+    beam: float | None = None
+    lattice: Lattice | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; without the lattice."""
+        values = {
+            "id": self.id,
+            "text": self.text,
+            "energy": self.energy,
+            "confidence": self.confidence,
+            "words": [word.as_dict(self.frame_shift) for word in self.words],
+            "duration": round(self.frames * self.frame_shift, 6),
+            "beam": self.beam,
+        }
+        if self.alternatives:
+            values["alternatives"] = [a._asdict() for a in self.alternatives]
+        return values

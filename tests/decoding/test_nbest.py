@@ -1,0 +1,91 @@
+"""The distinct strings of lowest energy, against all paths one by one."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqebm.decoding.lattice import arc_posteriors, free_energy, sentence_posterior
+from seqebm.decoding.nbest import best_strings
+from seqebm.errors import GraphError
+from seqebm.graphs import Graph, enumerate_paths
+
+
+@st.composite
+def acyclic(draw):
+    """A small acyclic graph with silent arcs, dead ends and several starts and finals."""
+    states = draw(st.integers(1, 6))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    rows = []
+    for _ in range(draw(st.integers(0, 12)) if states > 1 else 0):
+        src, dst = np.sort(rng.choice(states, 2, replace=False))
+        rows.append((src, dst, rng.integers(0, 3), rng.integers(0, 3)))
+    names = rng.permutation(states)  # state numbers are in no order
+    rows = [(names[s], names[d], i, o) for s, d, i, o in rows]
+    starts = rng.choice(states, rng.integers(1, min(3, states + 1)), replace=False)
+    finals = rng.choice(states, rng.integers(0, min(3, states + 1)), replace=False)
+    entries = len(rows) + len(starts) + len(finals)
+    energy = rng.normal(size=entries) * 2
+    energy[rng.random(entries) < 0.05] = np.inf
+    return Graph.make(states, rows, starts, finals, energy)
+
+
+def of_strings(graph):
+    """Energies of the paths of each output string."""
+    found: dict[tuple[int, ...], list[float]] = {}
+    for path in enumerate_paths(graph, graph.arcs):
+        if path.energy < math.inf:
+            found.setdefault(path.outputs, []).append(path.energy)
+    return found
+
+
+@settings(max_examples=150, deadline=None)
+@given(acyclic(), st.integers(1, 40))
+def test_best_strings(graph, count):
+    expected = sorted((min(energies), string) for string, energies in of_strings(graph).items())
+    found = best_strings(graph, count)
+    assert len(found) == min(count, len(expected))
+    np.testing.assert_allclose([e for _, e in found], [e for e, _ in expected[:count]], atol=1e-9)
+    energies = of_strings(graph)
+    assert len({string for string, _ in found}) == len(found)
+    for string, energy in found:
+        assert energy == pytest.approx(min(energies[string]))
+
+
+@settings(max_examples=80, deadline=None)
+@given(acyclic(), st.sampled_from([0.3, 1.0, 4.0]))
+def test_posteriors(graph, beta):
+    paths = [p for p in enumerate_paths(graph, graph.arcs) if p.energy < math.inf]
+    weights = np.exp(-beta * np.array([p.energy for p in paths]))
+    if not paths:
+        assert free_energy(graph, beta) == math.inf
+        assert not arc_posteriors(graph, beta).any()
+        assert sentence_posterior(graph, (1,), beta) == 0
+        return
+    assert free_energy(graph, beta) == pytest.approx(-math.log(weights.sum()) / beta)
+    assert free_energy(graph, math.inf) == pytest.approx(min(p.energy for p in paths))
+    expected = np.zeros(graph.arcs)
+    for path, weight in zip(paths, weights / weights.sum(), strict=True):
+        expected[list(path.entries[1:-1])] += weight
+    np.testing.assert_allclose(arc_posteriors(graph, beta), expected, atol=1e-9)
+    strings = {p.outputs for p in paths}
+    shares = {s: sentence_posterior(graph, s, beta) for s in strings}
+    assert sum(shares.values()) == pytest.approx(1)
+    for string, share in shares.items():
+        own = [w for p, w in zip(paths, weights, strict=True) if p.outputs == string]
+        assert share == pytest.approx(sum(own) / weights.sum())
+
+
+def test_many_strings_of_one_energy():
+    arcs = [(k, k + 1, label, label) for k in range(5) for label in (1, 2)]
+    found = best_strings(Graph.make(6, arcs, [0], [5]), 100)
+    assert len({string for string, _ in found}) == 32 and not any(e for _, e in found)
+
+
+def test_cycles_are_refused():
+    with pytest.raises(GraphError, match="acyclic"):
+        best_strings(Graph.make(1, [(0, 0, 1, 1)], [0], [0]), 1)
