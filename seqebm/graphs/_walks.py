@@ -97,12 +97,13 @@ def kahn(states: int, src: Ints, dst: Ints) -> Ints:
 @njit(**JIT)
 def distances(
     states: int, src: Ints, dst: Ints, energy: Floats, initial: Floats
-) -> tuple[Floats, Ints, int]:
+) -> tuple[Floats, Ints, Ints, int]:
     """Lowest energies from ``initial`` to every state (Bellman 1958, with a queue).
 
     Returns:
         distance: ``(states,)``, +inf where nothing leads.
         back: ``(states,)`` arc on the best path into a state; -1: the path starts there.
+        length: ``(states,)`` number of arcs on that path.
         trapped: a state that a negative cycle leads to, or -1.
     """
     offsets, order = group(states, src)
@@ -131,12 +132,31 @@ def distances(
                 back[d] = arc
                 length[d] = length[s] + 1
                 if length[d] >= states:
-                    return distance, back, d
+                    return distance, back, length, d
                 if not queued[d]:
                     queued[d] = True
                     queue[tail] = d
                     tail = (tail + 1) % queue.size
-    return distance, back, -1
+    return distance, back, length, -1
+
+
+def negative_cycle(states: int, src: Ints, dst: Ints, energy: Floats) -> list[int]:
+    """Arcs, in order, of some cycle of negative energy; empty if there is none."""
+    _, back, _, trapped = distances(states, src, dst, energy, np.zeros(states))
+    if trapped < 0:
+        return []
+    # The path back from there enters the cycle after at most S arcs.
+    state = int(trapped)
+    seen: set[int] = set()
+    while state not in seen:
+        seen.add(state)
+        state = int(src[back[state]])
+    cycle: list[int] = []
+    at = state
+    while not cycle or at != state:
+        cycle.append(int(back[at]))
+        at = int(src[back[at]])
+    return cycle[::-1]
 
 
 @njit(**JIT)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqebm.errors import GraphError
-from seqebm.graphs._walks import distances, expand, group
+from seqebm.graphs._walks import expand, group, negative_cycle
 from seqebm.graphs.graph import Derived, Graph, Ints, arc_map, derive
 from seqebm.graphs.trim import chained, connect, on_cycle
 
@@ -192,8 +192,10 @@ def check_epsilon_cycles(graph: Graph, silent: NDArray[np.bool_]) -> None:
         return
     arcs = arcs[cyclic]
     tied = np.diff(graph.ties.indptr)[arcs] > 0
-    found = negative_cycle(graph, arcs[~tied], graph.energy)
-    if found:
+    loose = arcs[~tied]
+    cycle = negative_cycle(graph.states, graph.src[loose], graph.dst[loose], graph.energy[loose])
+    if cycle:
+        found = [int(loose[k]) for k in cycle]
         round_trip = " -> ".join(str(int(graph.src[arc])) for arc in (*found, found[0]))
         raise GraphError(
             f"the epsilon arcs {round_trip} form a cycle of energy "
@@ -205,24 +207,3 @@ def check_epsilon_cycles(graph: Graph, silent: NDArray[np.bool_]) -> None:
         f"epsilon arcs form a cycle (states {shown}): infinitely many paths, which no graph of "
         "sums can hold. The trellis treats such cycles; leave the epsilon arcs in"
     )
-
-
-def negative_cycle(graph: Graph, arcs: Ints, energy: NDArray[np.float64]) -> list[int]:
-    """Arcs, in order, of some cycle of negative energy among ``arcs``; empty if there is none."""
-    src, dst = graph.src[arcs], graph.dst[arcs]
-    zeros = np.zeros(graph.states)
-    _, back, trapped = distances(graph.states, src, dst, energy[arcs], zeros)
-    if trapped < 0:
-        return []
-    # The path back from there enters the cycle after at most S arcs.
-    state = int(trapped)
-    seen: set[int] = set()
-    while state not in seen:
-        seen.add(state)
-        state = int(src[back[state]])
-    cycle: list[int] = []
-    at = state
-    while not cycle or at != state:
-        cycle.append(int(arcs[back[at]]))
-        at = int(src[back[at]])
-    return cycle[::-1]

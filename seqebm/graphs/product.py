@@ -31,7 +31,8 @@ def _place(states: int, listed: Ints) -> Ints:
     return place
 
 
-def _check_symbols(a: Symbols | None, b: Symbols | None, what: str) -> None:
+def check_symbols(a: Symbols | None, b: Symbols | None, what: str) -> None:
+    """Raise :class:`GraphError` if both tables are known and name a label differently."""
     if a is None or b is None or a is b or list(a) == list(b):
         return
     for label, (left, right) in enumerate(zip(a, b, strict=False), 1):
@@ -61,7 +62,7 @@ def compose(a: Graph, b: Graph) -> Derived:
 
     Raises :class:`GraphError` if both name the labels that are matched, differently.
     """
-    _check_symbols(a.osymbols, b.isymbols, "compose")
+    check_symbols(a.osymbols, b.isymbols, "compose")
     a_offsets, a_order = _by_label(a, a.olabel)
     b_offsets, b_order = _by_label(b, b.ilabel)
     seeds = ((a.starts[:, None] * b.states + b.starts) * 2).reshape(-1)
