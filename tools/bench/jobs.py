@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tools.bench import chain_jobs
+
 Array = NDArray[np.floating]
 Job = Callable[[], Array]
 #: Every contender may use this many threads; ``--threads`` sets it.
@@ -205,6 +207,8 @@ ROWS: dict[str, tuple[str, dict[str, Callable[[], Job]]]] = {
         {"seqebm": paths_seqebm, "dtw-python": paths_dtw_python},
     ),
 }
+
+ROWS |= chain_jobs.ROWS
 
 
 def exact(row: str) -> Array:
