@@ -10,26 +10,32 @@ LABELS = 2
 
 
 @st.composite
-def graphs(draw, cyclic=True, epsilon="any", acceptor=False, ties=True, states=4, arcs=7):
+def graphs(draw, cyclic=True, epsilon="any", acceptor=False, ties=True, states=4, arcs=6):
     """A small graph, perhaps empty, with dead ends, epsilons, ties and cycles.
 
     epsilon: "any"; "forward": arcs with an epsilon lead to larger states; "none".
     """
-    size = draw(st.integers(1, states))
+    rich = draw(st.integers(0, 9)) > 1  # most cases shall have paths
+    size = draw(st.integers(states // 2 if rich else 1, states))
     state = st.integers(0, size - 1)
     label = st.integers(1 if epsilon == "none" else 0, LABELS)
     rows = []
-    for _ in range(draw(st.integers(0, arcs))):
+    for _ in range(draw(st.integers(arcs // 2 if rich else 0, arcs))):
         s, d, i, o = draw(state), draw(state), draw(label), draw(label)
         if acceptor:
             o = i
         if not cyclic or (epsilon == "forward" and not (i and o)):
             s, d = min(s, d), max(s, d)
-            if s == d:
+            if s == d and s:
+                s -= 1
+            elif s == d:
                 continue
         rows.append((s, d, i, o))
     some = st.lists(state, unique=True, max_size=2)
     starts, finals = draw(some), draw(some)
+    if rich:
+        starts = sorted({0, *starts})
+        finals = list(dict.fromkeys([rows[-1][1] if rows else 0, *finals]))
     entries = len(rows) + len(starts) + len(finals)
     numbers = st.lists(st.integers(-4, 8), min_size=entries, max_size=entries)
     energy = np.array(draw(numbers), dtype=float) / 4

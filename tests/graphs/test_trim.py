@@ -17,7 +17,7 @@ from seqebm.graphs import (
     topological_sort,
 )
 
-N = 5
+N = 4
 
 
 def check_same_paths(derived, graph):
