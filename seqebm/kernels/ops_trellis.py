@@ -53,8 +53,11 @@ class Path(NamedTuple):
 
 
 def _doubles(values: Tensor) -> NDArray[np.float64]:
-    """A dense float64 array: the kernels are compiled for this type alone."""
-    return values.detach().to(torch.float64).contiguous().numpy()
+    """A dense float64 array: the kernels are compiled for this type alone.
+
+    NumPy converts, as torch's threads would go on spinning beside the kernels' for a while.
+    """
+    return np.ascontiguousarray(values.detach().numpy(), np.float64)
 
 
 @torch.library.impl("seqebm::trellis_free_energies", "cpu")
@@ -71,12 +74,12 @@ def _free_energies(
         graphs, graph_of.numpy(), _doubles(emissions), lengths.numpy(), _doubles(energies), beta,
         with_posterior, with_counts,
     )  # fmt: skip
-    dtype = emissions.dtype
-    none = emissions.new_empty(0)
+    dtype = emissions.detach().numpy().dtype
+    none = np.empty(0)
     return (
-        torch.from_numpy(sums.free).to(dtype),
-        none if sums.posterior is None else torch.from_numpy(sums.posterior).to(dtype),
-        none if sums.counts is None else torch.from_numpy(sums.counts).to(dtype),
+        torch.from_numpy(sums.free.astype(dtype)),
+        torch.from_numpy((none if sums.posterior is None else sums.posterior).astype(dtype)),
+        torch.from_numpy((none if sums.counts is None else sums.counts).astype(dtype)),
     )
 
 
@@ -146,7 +149,7 @@ torch.library.register_autograd("seqebm::trellis_free_energies", _backward, setu
 def _check_emissions(emissions: Tensor, lengths: Tensor) -> None:
     """ValueError that names the first valid emission (item, frame, class) that is NaN or -inf."""
     # One pass over everything is cheap: +inf adds up to +inf, and only NaN and -inf to another.
-    total = float(emissions.detach().sum())
+    total = float(emissions.detach().numpy().sum())
     if not math.isnan(total) and total != -math.inf:
         return
     wrong = torch.isnan(emissions) | (emissions == -math.inf)

@@ -58,6 +58,10 @@ class Packed(NamedTuple):
         pull_src, pull_arc: (A,) arcs by group: state they leave, number in the topology.
         push_group, push_arc: (A,) arcs by the state they leave, those with a label first.
         push_end, epsilon_push_end: (S,) where the arcs of a state end in the push arrays.
+        turn_src, turn_dst, turn_label, turn_arc: (A,) arcs with a label, in turns: the first arc
+            into each state, then the second into each, and so on; epsilon arcs follow as in the
+            pull arrays. Neighbours enter different states, and no sum waits for the one before.
+            ``turn_label`` is a number in ``classes``, -1 for epsilon.
         group_dst: state that the group enters; group_label: number in ``classes`` of this graph;
         group_end: where its arcs end in the pull arrays.
     """
@@ -84,6 +88,10 @@ class Packed(NamedTuple):
     push_arc: Ints
     push_end: Ints
     epsilon_push_end: Ints
+    turn_src: Ints
+    turn_dst: Ints
+    turn_label: Ints
+    turn_arc: Ints
     group_dst: Ints
     group_label: Ints
     group_end: Ints
@@ -244,10 +252,16 @@ def _pack(number: int, topology: Topology) -> Packed:
         states, dst[every], (label[every] >= 0).astype(np.int64), _begins(src, states), starts,
         finals,
     )  # fmt: skip
-    plain = len(np.unique(group_dst)) == len(group_dst) or (
+    on_states = (
         len(np.unique(group_dst[:groups])) == groups
         and not np.isin(group_dst[:groups], group_dst[groups:]).any()
     )
+    entered = dst[pull[: len(emitting)]]
+    place = np.arange(len(emitting)) - np.searchsorted(entered, entered)
+    turn = np.concatenate(
+        (pull[: len(emitting)][np.lexsort((entered, place))], pull[len(emitting) :])
+    )
+    number = np.concatenate((local, np.full(len(first) - groups, -1)))
     sizes = (
         len(src) + len(starts) + len(finals), states, len(src), len(starts), len(finals),
         len(first), len(classes),
@@ -256,14 +270,14 @@ def _pack(number: int, topology: Topology) -> Packed:
         starts, finals, label, classes, src[pull], pull, group_of[push], push,
         np.cumsum(np.bincount(src[emitting], minlength=states)),
         len(emitting) + begins[1:],
-        group_dst, np.concatenate((local, np.full(len(first) - groups, -1))),
+        src[turn], dst[turn], number[group_of[turn]], turn, group_dst, number,
         np.append(first[1:], len(pull)) if len(first) else first,
     )  # fmt: skip
     return Packed(
         *(np.array([0, size], np.int64) for size in sizes),
         *(
             np.array([value], np.int64)
-            for value in (fewest, len(emitting), groups, int(plain), depth)
+            for value in (fewest, len(emitting), groups, int(on_states), depth)
         ),
         *(np.ascontiguousarray(values, np.int32) for values in flat),
     )
@@ -297,6 +311,10 @@ def concatenate(packs: Sequence[Packed]) -> Packed:
     columns = list(zip(*packs, strict=True))
     offsets = []
     for column in columns[:_OFFSETS]:
-        sizes = np.concatenate([np.diff(values) for values in column])
-        offsets.append(np.concatenate(([0], np.cumsum(sizes))))
+        bases = np.cumsum([0] + [values[-1] for values in column[:-1]])
+        offsets.append(
+            np.concatenate(
+                [column[0][:1], *(v[1:] + base for v, base in zip(column, bases, strict=True))]
+            )
+        )
     return Packed(*offsets, *(np.concatenate(column) for column in columns[_OFFSETS:]))

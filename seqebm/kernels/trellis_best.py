@@ -15,6 +15,7 @@ from numba import njit
 
 from seqebm.kernels.cpu_rows import ENTRY, JIT, fill, take
 from seqebm.kernels.lanes import load, splat, store, where_less
+from seqebm.kernels.trellis_scaled import turns
 
 
 @njit(**JIT)
@@ -35,23 +36,17 @@ def _energies(emissions, items, lengths, t, packed, graph, table, width):
 def _advance(packed, graph, weights, table, rows, before, here, width):
     """Least energies over the arcs that consume a frame: row ``here`` from row ``before``."""
     lanes = len(width)
-    a0 = packed.arc_offsets[graph]
-    g0 = packed.group_offsets[graph]
+    src, dst, label = turns(packed, graph)
     states = packed.state_offsets[graph + 1] - packed.state_offsets[graph]
     fill(rows, here, here + states * lanes, math.inf)
-    a = 0
-    for g in range(g0, g0 + packed.emitting_groups[graph]):
-        end = packed.group_end[g]
-        best = splat(math.inf, rows, width)
-        while a < end:
-            energy = splat(weights[a], rows, width)
-            energy = load(rows, before + packed.pull_src[a0 + a] * lanes, width) + energy
-            best = where_less(energy, best, energy, best)
-            a += 1
-        best = best + load(table, packed.group_label[g] * lanes, width)
-        at = here + packed.group_dst[g] * lanes
-        other = load(rows, at, width)
-        store(rows, at, where_less(best, other, best, other))
+    for a in range(src.size):
+        at = here + np.intp(dst[a]) * lanes
+        energy = load(rows, before + np.intp(src[a]) * lanes, width) + splat(
+            weights[a], rows, width
+        )
+        energy = energy + load(table, np.intp(label[a]) * lanes, width)
+        best = load(rows, at, width)
+        store(rows, at, where_less(energy, best, energy, best))
 
 
 @njit(**JIT)
@@ -74,7 +69,9 @@ def _close(packed, graph, weights, rows, here, width):
 
 
 @njit(**JIT)
-def _entering(packed, graph, pointers, state, weights, rows, at, energy, emission, epsilon, stride):
+def _entering(
+    packed, graph, pointers, state, energies, rows, at, energy, emission, epsilon, stride
+):
     """First arc into ``state`` whose sum is ``energy``: (its number, the state it leaves) or -1.
 
     Args:
@@ -98,7 +95,7 @@ def _entering(packed, graph, pointers, state, weights, rows, at, energy, emissio
         for a in range(packed.group_end[g - 1] if g > g0 else 0, packed.group_end[g]):
             src = packed.pull_src[a0 + a]
             arc = packed.pull_arc[a0 + a]
-            total = rows[at + src * stride] + weights[a]
+            total = rows[at + src * stride] + energies[packed.entry_offsets[graph] + arc]
             if not epsilon:
                 total = total + added
             if total == energy and (found < 0 or arc < found):
@@ -145,7 +142,7 @@ def best_worker(
         f0 = e0 + arcs + starts
         weights = np.empty(arcs)
         for a in range(arcs):
-            weights[a] = energies[e0 + packed.pull_arc[p0 + a]]
+            weights[a] = energies[e0 + packed.turn_arc[p0 + a]]
         size = states * lanes
         rows = np.empty((longest + 1 if trace else 2) * size)
         table = np.empty((packed.class_offsets[graph + 1] - packed.class_offsets[graph]) * lanes)
@@ -201,12 +198,12 @@ def best_worker(
                         break
                 else:
                     arc, source = _entering(
-                        packed, graph, by_label, state, weights, rows,
+                        packed, graph, by_label, state, energies, rows,
                         (t - 1) * size + lane, energy, emissions[b, t - 1], False, lanes,
                     )  # fmt: skip
                 consumed = 1
                 by, came = _entering(
-                    packed, graph, by_epsilon, state, weights, rows, t * size + lane, energy,
+                    packed, graph, by_epsilon, state, energies, rows, t * size + lane, energy,
                     emissions[b, 0], True, lanes,
                 )  # fmt: skip
                 if by >= 0 and (arc < 0 or by < arc):

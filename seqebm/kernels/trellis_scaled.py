@@ -83,43 +83,44 @@ def emission_factors(
 
 
 @njit(**JIT)
-def arc_factors(packed, graph, energies, beta, pull, push):
-    """Factors of the arcs of a graph in both orders; returns the largest of all its entries."""
-    a0, a1 = packed.arc_offsets[graph], packed.arc_offsets[graph + 1]
+def arc_factors(packed, graph, energies, beta, factors):
+    """Factors of the arcs of a graph, in turns; returns the largest factor of all its entries."""
+    a0 = packed.arc_offsets[graph]
     e0, e1 = packed.entry_offsets[graph], packed.entry_offsets[graph + 1]
     least = math.inf
     for e in range(e0, e1):
         least = min(least, energies[e])
-    for a in range(a1 - a0):
-        pull[a] = math.exp(-beta * energies[e0 + packed.pull_arc[a0 + a]])
-    for a in range(packed.emitting_arcs[graph]):
-        push[a] = math.exp(-beta * energies[e0 + packed.push_arc[a0 + a]])
+    for a in range(factors.size):
+        factors[a] = math.exp(-beta * energies[e0 + packed.turn_arc[a0 + a]])
     return math.exp(-beta * least)
 
 
 @njit(**JIT)
-def advance(packed, graph, pull, table, rows, before, here, width):
-    """Sums over the arcs that consume a frame: row ``here`` from row ``before``."""
-    lanes = len(width)
-    a0 = packed.arc_offsets[graph]
-    g0 = packed.group_offsets[graph]
-    states = packed.state_offsets[graph + 1] - packed.state_offsets[graph]
-    fill(rows, here, here + states * lanes, 0.0)
-    a = 0
-    for g in range(g0, g0 + packed.emitting_groups[graph]):
-        end = packed.group_end[g]
-        total = splat(0.0, rows, width)
-        while a < end:
-            factor = splat(pull[a], rows, width)
-            total = total + factor * load(rows, before + packed.pull_src[a0 + a] * lanes, width)
-            a += 1
-        at = here + packed.group_dst[g] * lanes
-        factors = load(table, packed.group_label[g] * lanes, width)
-        store(rows, at, load(rows, at, width) + total * factors)
+def turns(packed, graph):
+    """The arcs of a graph that consume a frame, in turns: (src, dst, label)."""
+    first = packed.arc_offsets[graph]
+    last = first + packed.emitting_arcs[graph]
+    return (
+        packed.turn_src[first:last], packed.turn_dst[first:last], packed.turn_label[first:last]
+    )  # fmt: skip
 
 
 @njit(**JIT)
-def close(packed, graph, pull, rows, here, width):
+def advance(packed, graph, factors, table, rows, before, here, width):
+    """Sums over the arcs that consume a frame: row ``here`` from row ``before``."""
+    lanes = len(width)
+    src, dst, label = turns(packed, graph)
+    states = packed.state_offsets[graph + 1] - packed.state_offsets[graph]
+    fill(rows, here, here + states * lanes, 0.0)
+    for a in range(src.size):
+        at = here + np.intp(dst[a]) * lanes
+        factor = load(table, np.intp(label[a]) * lanes, width) * splat(factors[a], rows, width)
+        source = load(rows, before + np.intp(src[a]) * lanes, width)
+        store(rows, at, load(rows, at, width) + factor * source)
+
+
+@njit(**JIT)
+def close(packed, graph, factors, rows, here, width):
     """Add the epsilon arcs to row ``here``: each state is complete before an arc leaves it."""
     lanes = len(width)
     a0 = packed.arc_offsets[graph]
@@ -130,7 +131,7 @@ def close(packed, graph, pull, rows, here, width):
         at = here + packed.group_dst[g] * lanes
         total = load(rows, at, width)
         while a < end:
-            factor = splat(pull[a], rows, width)
+            factor = splat(factors[a], rows, width)
             total = total + factor * load(rows, here + packed.pull_src[a0 + a] * lanes, width)
             a += 1
         store(rows, at, total)
@@ -154,58 +155,44 @@ def settle(row, begin, count, largest, width):
 
 @njit(**JIT)
 def retreat(
-    packed, graph, push, table, rows, here, later, beta_later, beta_here, groups, posterior,
-    counts, with_posterior, with_counts, width,
+    packed, graph, factors, table, rows, here, later, beta_later, beta_here, posterior, counts,
+    with_posterior, with_counts, width,
 ):  # fmt: skip
     """Backward sums over the arcs that consume a frame, and their posteriors.
 
     Args:
         rows: forward numbers; ``here``, ``later``: rows of this frame and the next.
         beta_later, beta_here: (S * W) backward numbers; the latter written.
-        groups: scratch, a vector for each group.
-        posterior: (classes * W), added to; counts: (A * W), added to, without the arc's factor.
+        posterior: (classes * W), written; counts: (A * W), added to.
     """
     lanes = len(width)
-    a0 = packed.arc_offsets[graph]
     g0 = packed.group_offsets[graph]
-    s0 = packed.state_offsets[graph]
-    on_states = packed.on_states[graph] == 1
-    for g in range(packed.emitting_groups[graph]):
-        label = packed.group_label[g0 + g] * lanes
-        at = packed.group_dst[g0 + g] * lanes
-        after = load(beta_later, at, width)
-        store(groups, g * lanes, after * load(table, label, width))
-        if with_posterior and on_states:
-            share = load(rows, later + at, width) * after
+    fill(beta_here, 0, beta_here.size, 0.0)
+    fill(posterior, 0, posterior.size, 0.0)
+    by_state = packed.on_states[graph] == 1
+    if with_posterior and by_state:
+        for g in range(g0, g0 + packed.emitting_groups[graph]):
+            label = np.intp(packed.group_label[g]) * lanes
+            at = np.intp(packed.group_dst[g]) * lanes
+            share = load(rows, later + at, width) * load(beta_later, at, width)
             store(posterior, label, load(posterior, label, width) + share)
-    a = 0
-    for s in range(packed.state_offsets[graph + 1] - s0):
-        end = packed.push_end[s0 + s]
-        total = splat(0.0, groups, width)
-        if with_counts or (with_posterior and not on_states):
-            forward = load(rows, here + s * lanes, width)
-            while a < end:
-                g = packed.push_group[a0 + a]
-                factor = splat(push[a], groups, width)
-                after = load(groups, g * lanes, width)
-                total = total + factor * after
-                share = forward * after
-                if with_counts:
-                    store(counts, a * lanes, load(counts, a * lanes, width) + share)
-                if with_posterior and not on_states:
-                    label = packed.group_label[g0 + g] * lanes
-                    store(posterior, label, load(posterior, label, width) + factor * share)
-                a += 1
-        else:
-            while a < end:
-                after = load(groups, packed.push_group[a0 + a] * lanes, width)
-                total = total + splat(push[a], groups, width) * after
-                a += 1
-        store(beta_here, s * lanes, total)
+    src, dst, labels = turns(packed, graph)
+    for a in range(src.size):
+        at = np.intp(src[a]) * lanes
+        label = np.intp(labels[a]) * lanes
+        value = load(table, label, width) * splat(factors[a], rows, width)
+        value = value * load(beta_later, np.intp(dst[a]) * lanes, width)
+        store(beta_here, at, load(beta_here, at, width) + value)
+        if with_counts or (with_posterior and not by_state):
+            share = value * load(rows, here + at, width)
+            if with_counts:
+                store(counts, a * lanes, load(counts, a * lanes, width) + share)
+            if with_posterior and not by_state:
+                store(posterior, label, load(posterior, label, width) + share)
 
 
 @njit(**JIT)
-def reopen(packed, graph, pull, rows, here, beta_here, counts, with_counts, width):
+def reopen(packed, graph, factors, rows, here, beta_here, counts, with_counts, width):
     """Backward sums over the epsilon arcs, in the opposite order of :func:`close`."""
     lanes = len(width)
     a0 = packed.arc_offsets[graph]
@@ -217,10 +204,10 @@ def reopen(packed, graph, pull, rows, here, beta_here, counts, with_counts, widt
         after = load(beta_here, packed.group_dst[g0 + g] * lanes, width)
         while a >= begin:
             at = packed.pull_src[a0 + a] * lanes
-            factor = splat(pull[a], beta_here, width)
+            factor = splat(factors[a], beta_here, width)
             store(beta_here, at, load(beta_here, at, width) + factor * after)
             if with_counts:
-                share = load(rows, here + at, width) * after
+                share = load(rows, here + at, width) * factor * after
                 store(counts, a * lanes, load(counts, a * lanes, width) + share)
             a -= 1
 
@@ -273,8 +260,8 @@ def scaled_worker(
         starts, finals = packed.start_offsets[graph + 1] - a0, packed.final_offsets[graph + 1] - b0
         f0 = e0 + arcs + starts
         classes = packed.class_offsets[graph + 1] - packed.class_offsets[graph]
-        pull, push = np.empty(arcs), np.empty(arcs)
-        highest = arc_factors(packed, graph, energies, beta, pull, push)
+        factors = np.empty(arcs)
+        highest = arc_factors(packed, graph, energies, beta, factors)
         if not highest <= FACTOR_HIGH:
             for lane in range(lanes):
                 if items[lane] >= 0:
@@ -283,7 +270,7 @@ def scaled_worker(
         size = states * lanes
         rows = np.empty((longest + 1 if keep else 2) * size)
         scales = np.empty((longest + 1) * lanes)
-        table = np.empty(classes * lanes)
+        tables = np.empty((longest if keep else 1) * classes * lanes)
 
         # Forward.
         fill(rows, 0, size, 0.0)
@@ -296,6 +283,7 @@ def scaled_worker(
             here = (t if keep else t % 2) * size
             if t > 0:
                 before = (t - 1 if keep else (t - 1) % 2) * size
+                table = tables[(t - 1 if keep else 0) * classes * lanes :]
                 inverse = scales[(t - 1) * lanes : t * lanes]
                 emission_factors(
                     emissions, items, frames, t - 1, packed, graph, beta, inverse, table, least,
@@ -303,8 +291,8 @@ def scaled_worker(
                 )  # fmt: skip
                 for lane in range(lanes):
                     shift[lane] += least[lane]
-                advance(packed, graph, pull, table, rows, before, here, width)
-            close(packed, graph, pull, rows, here, width)
+                advance(packed, graph, factors, table, rows, before, here, width)
+            close(packed, graph, factors, rows, here, width)
             settle(rows, here, states, largest, width)
             for lane in range(lanes):
                 if t > frames[lane] or items[lane] < 0:
@@ -334,7 +322,6 @@ def scaled_worker(
 
         # Backward: always, because it certifies the result.
         after, now = np.empty(size), np.zeros(size)
-        groups = np.empty(packed.emitting_groups[graph] * lanes)
         sums = np.zeros(arcs * lanes if with_counts else 0)
         shares = np.empty(classes * lanes if with_posterior else 0)
         final_factor = np.empty(finals)
@@ -343,15 +330,16 @@ def scaled_worker(
         for t in range(longest, -1, -1):
             here = (t if keep else 0) * size
             if t < longest:
-                emission_factors(
-                    emissions, items, frames, t, packed, graph, beta,
-                    scales[t * lanes : (t + 1) * lanes], table, least, width,
-                )  # fmt: skip
+                table = tables[(t if keep else 0) * classes * lanes :]
+                if not keep:
+                    emission_factors(
+                        emissions, items, frames, t, packed, graph, beta,
+                        scales[t * lanes : (t + 1) * lanes], table, least, width,
+                    )  # fmt: skip
                 after, now = now, after
-                fill(shares, 0, shares.size, 0.0)
                 retreat(
-                    packed, graph, push, table, rows, here, here + (size if keep else 0), after,
-                    now, groups, shares, sums, with_posterior, with_counts, width,
+                    packed, graph, factors, table, rows, here, here + (size if keep else 0), after,
+                    now, shares, sums, with_posterior, with_counts, width,
                 )  # fmt: skip
                 if with_posterior:
                     c0 = packed.class_offsets[graph]
@@ -369,7 +357,7 @@ def scaled_worker(
                         if with_counts:
                             place = count_offsets[items[lane]] + arcs + starts + n
                             counts[place] = rows[here + at] * share
-            reopen(packed, graph, pull, rows, here, now, sums, with_counts, width)
+            reopen(packed, graph, factors, rows, here, now, sums, with_counts, width)
             settle(now, 0, states, largest, width)
             for lane in range(lanes):
                 bad[lane] |= not largest[lane] <= BACKWARD_HIGH
@@ -384,10 +372,6 @@ def scaled_worker(
             for n in range(starts):
                 factor = math.exp(-beta * energies[e0 + arcs + n])
                 counts[place + arcs + n] = factor * now[packed.starts[a0 + n] * lanes + lane]
-            emitting = packed.emitting_arcs[graph]
             p0 = packed.arc_offsets[graph]
             for a in range(arcs):
-                if a < emitting:
-                    counts[place + packed.push_arc[p0 + a]] = push[a] * sums[a * lanes + lane]
-                else:
-                    counts[place + packed.pull_arc[p0 + a]] = pull[a] * sums[a * lanes + lane]
+                counts[place + packed.turn_arc[p0 + a]] = sums[a * lanes + lane]
