@@ -11,7 +11,10 @@ from toy import RATE, SWEEPS, sweep
 from seqebm.data import Utterance, write_data_dir
 
 PHRASES = {
-    "frontend": {"name": "logmel", "rate": RATE, "mels": 16, "augment": {"enabled": False}},
+    "frontend": {
+        "name": "logmel", "rate": RATE, "mels": 16, "normalisation": "utterance_mean",
+        "augment": {"enabled": False},
+    },
     "features": {
         "name": "tdnn", "channels": 12, "kernels": [3, 3], "strides": [2, 1], "output_dim": 12,
     },

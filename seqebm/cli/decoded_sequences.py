@@ -117,7 +117,7 @@ class Sequences:
 
     def plot(self, utterance: Utterance, answer: Transcription, path: Path) -> None:
         """Draw one answer."""
-        from seqebm.decoding.sequence_picture import plot_transcription
+        from seqebm.decoding.sequence_pictures import plot_transcription
         from seqebm.decoding.words import read_example
 
         plot_transcription(self.model, read_example(self.model, utterance), answer, path)

@@ -72,10 +72,10 @@ def align_utterances(
     shift = model.frontend.frame_shift * model.features.subsampling
 
     def work(examples: list[Example]) -> list[Alignment | SeqebmError]:
-        errors = {e.id: fault for e in examples if (fault := _misfit(lattice, e)) is not None}
-        good = [e for e in examples if e.id not in errors]
-        answers = {e.id: a for e, a in zip(good, _align(good), strict=True)} if good else {}
-        return [errors[e.id] if e.id in errors else answers[e.id] for e in examples]
+        faults = [_misfit(lattice, example) for example in examples]
+        good = [e for e, fault in zip(examples, faults, strict=True) if fault is None]
+        answers = iter(_align(good) if good else [])
+        return [next(answers) if fault is None else fault for fault in faults]
 
     def _align(examples: list[Example]) -> list[Alignment | SeqebmError]:
         batch = collate(examples)

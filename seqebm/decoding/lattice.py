@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqebm.decoding.segments import Classes, Segment
-from seqebm.graphs import Graph, compose, topological_order
+from seqebm.graphs import Graph, compose, linear, topological_order, total_energy
 from seqebm.graphs._walks import potentials
-from seqebm.graphs.builders import linear
+from seqebm.graphs.totals import softmin
 
 if TYPE_CHECKING:
     from seqebm.kernels.ops_trellis import Unrolled
@@ -58,30 +58,27 @@ class Lattice(NamedTuple):
         )  # fmt: skip
 
 
-def free_energy(graph: Graph, beta: float) -> float:
-    """F_β of all paths of an acyclic graph of fixed energies; +inf if there is none."""
-    return _total(_forward(graph, beta)[graph.finals] + _ends(graph), beta)
-
-
 def arc_posteriors(graph: Graph, beta: float) -> Floats:
     """``(arcs,)`` probability that a path takes each arc of an acyclic graph."""
-    forward = _forward(graph, beta)
-    total = _total(forward[graph.finals] + _ends(graph), beta)
+    begin, end = graph.arcs, graph.arcs + len(graph.starts)
+    energy = graph.energy[:begin]
+    first, last = np.full(graph.states, np.inf), np.full(graph.states, np.inf)
+    first[graph.starts] = graph.energy[begin:end]
+    last[graph.finals] = graph.energy[end:]
+    order = topological_order(graph)
+    forward = potentials(order, graph.src, graph.dst, energy, first, beta)
+    backward = potentials(order[::-1], graph.dst, graph.src, energy, last, beta)
+    total = softmin(forward[graph.finals] + graph.energy[end:], beta)
     if not math.isfinite(total):
         return np.zeros(graph.arcs)
-    initial = np.full(graph.states, np.inf)
-    initial[graph.finals] = _ends(graph)
-    order = np.ascontiguousarray(topological_order(graph)[::-1])
-    energy = graph.energy[: graph.arcs]
-    backward = potentials(order, graph.dst, graph.src, energy, initial, beta)
     excess = forward[graph.src] + energy + backward[graph.dst] - total
     return np.exp(-beta * np.maximum(excess, 0.0))
 
 
 def sentence_posterior(graph: Graph, labels: Sequence[int], beta: float) -> float:
     """Probability that a path of an acyclic graph writes this string of labels."""
-    total = free_energy(graph, beta)
-    own = free_energy(compose(graph, linear(labels)).graph, beta)
+    total = total_energy(graph, beta=beta)
+    own = total_energy(compose(graph, linear(labels)).graph, beta=beta)
     return min(1.0, math.exp(-beta * (own - total))) if math.isfinite(total) else 0.0
 
 
@@ -137,21 +134,3 @@ def word_posteriors(
         own = inside & (frame == middle) & (current == label)
         result.append(min(1.0, float(posteriors[own].sum())))
     return result
-
-
-def _forward(graph: Graph, beta: float) -> Floats:
-    initial = np.full(graph.states, np.inf)
-    initial[graph.starts] = graph.energy[graph.arcs : graph.arcs + len(graph.starts)]
-    energy = np.ascontiguousarray(graph.energy[: graph.arcs])
-    return potentials(topological_order(graph), graph.src, graph.dst, energy, initial, beta)
-
-
-def _ends(graph: Graph) -> Floats:
-    return graph.energy[graph.arcs + len(graph.starts) :]
-
-
-def _total(energies: Floats, beta: float) -> float:
-    least = energies.min(initial=np.inf)
-    if not math.isfinite(least) or math.isinf(beta):
-        return float(least)
-    return float(least - np.log(np.exp(-beta * (energies - least)).sum()) / beta)

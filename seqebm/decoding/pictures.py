@@ -33,7 +33,7 @@ def plot_recognition(
     figure = Figure(figsize=(11, 8 if align else 5), layout="constrained")
     grid = GridSpec(2 if align else 1, 2, figure, width_ratios=(2, 1))
     shift = model.frontend.frame_shift
-    _draw_frames(figure.add_subplot(grid[0, 0]), frames[0], shift)
+    draw_frames(figure.add_subplot(grid[0, 0]), frames[0], shift)
     _draw_energies(figure.add_subplot(grid[:, 1]), answer)
     if align:
         alignment = align(features[0, : int(feature_lengths[0])], answer.word)
@@ -45,7 +45,8 @@ def plot_recognition(
     save_figure(figure, path)
 
 
-def _draw_frames(axes: Axes, frames: torch.Tensor, shift: float) -> None:
+def draw_frames(axes: Axes, frames: torch.Tensor, shift: float) -> None:
+    """Draw the frames ``(T, D)`` of a front-end; ``shift`` is the seconds between them."""
     axes.imshow(
         frames.T.numpy(), origin="lower", aspect="auto", interpolation="nearest",
         extent=(0, len(frames) * shift, 0, frames.shape[1]), cmap="magma",

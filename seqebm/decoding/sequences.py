@@ -20,12 +20,11 @@ from seqebm.decoding import lattice as lattices
 from seqebm.decoding.batches import in_batches, refused
 from seqebm.decoding.labels import LabelDecoder
 from seqebm.decoding.lattice import Lattice
-from seqebm.decoding.nbest import best_strings
 from seqebm.decoding.search import Found, Search, best_paths, settings
 from seqebm.decoding.segments import Classes, segments
 from seqebm.decoding.transcription import Alternative, Transcription
 from seqebm.errors import ConfigError, SeqebmError
-from seqebm.graphs import Graph
+from seqebm.graphs import Graph, n_best
 from seqebm.kernels import ops_trellis
 from seqebm.models import Recognizer
 
@@ -154,8 +153,8 @@ class TrellisDecoder:
         symbols = lattice.graph.osymbols
         assert symbols is not None
         return tuple(
-            Alternative(" ".join(map(symbols.name, labels)), energy)
-            for labels, energy in best_strings(lattice.graph, self.search.nbest)
+            Alternative(" ".join(map(symbols.name, path.outputs)), path.energy)
+            for path in n_best(lattice.graph, self.search.nbest)
         )
 
     def _words_of_states(self, graph: Graph) -> lattices.Ints:

@@ -1,4 +1,4 @@
-"""The distinct strings of lowest energy, against all paths one by one."""
+"""Posteriors of arcs and of whole strings in an acyclic graph, against all paths one by one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqebm.decoding.lattice import arc_posteriors, free_energy, sentence_posterior
-from seqebm.decoding.nbest import best_strings
-from seqebm.errors import GraphError
+from seqebm.decoding.lattice import arc_posteriors, sentence_posterior
 from seqebm.graphs import Graph, enumerate_paths
 
 
@@ -34,40 +32,15 @@ def acyclic(draw):
     return Graph.make(states, rows, starts, finals, energy)
 
 
-def of_strings(graph):
-    """Energies of the paths of each output string."""
-    found: dict[tuple[int, ...], list[float]] = {}
-    for path in enumerate_paths(graph, graph.arcs):
-        if path.energy < math.inf:
-            found.setdefault(path.outputs, []).append(path.energy)
-    return found
-
-
-@settings(max_examples=150, deadline=None)
-@given(acyclic(), st.integers(1, 40))
-def test_best_strings(graph, count):
-    expected = sorted((min(energies), string) for string, energies in of_strings(graph).items())
-    found = best_strings(graph, count)
-    assert len(found) == min(count, len(expected))
-    np.testing.assert_allclose([e for _, e in found], [e for e, _ in expected[:count]], atol=1e-9)
-    energies = of_strings(graph)
-    assert len({string for string, _ in found}) == len(found)
-    for string, energy in found:
-        assert energy == pytest.approx(min(energies[string]))
-
-
 @settings(max_examples=80, deadline=None)
 @given(acyclic(), st.sampled_from([0.3, 1.0, 4.0]))
 def test_posteriors(graph, beta):
     paths = [p for p in enumerate_paths(graph, graph.arcs) if p.energy < math.inf]
     weights = np.exp(-beta * np.array([p.energy for p in paths]))
     if not paths:
-        assert free_energy(graph, beta) == math.inf
         assert not arc_posteriors(graph, beta).any()
         assert sentence_posterior(graph, (1,), beta) == 0
         return
-    assert free_energy(graph, beta) == pytest.approx(-math.log(weights.sum()) / beta)
-    assert free_energy(graph, math.inf) == pytest.approx(min(p.energy for p in paths))
     expected = np.zeros(graph.arcs)
     for path, weight in zip(paths, weights / weights.sum(), strict=True):
         expected[list(path.entries[1:-1])] += weight
@@ -78,14 +51,3 @@ def test_posteriors(graph, beta):
     for string, share in shares.items():
         own = [w for p, w in zip(paths, weights, strict=True) if p.outputs == string]
         assert share == pytest.approx(sum(own) / weights.sum())
-
-
-def test_many_strings_of_one_energy():
-    arcs = [(k, k + 1, label, label) for k in range(5) for label in (1, 2)]
-    found = best_strings(Graph.make(6, arcs, [0], [5]), 100)
-    assert len({string for string, _ in found}) == 32 and not any(e for _, e in found)
-
-
-def test_cycles_are_refused():
-    with pytest.raises(GraphError, match="acyclic"):
-        best_strings(Graph.make(1, [(0, 0, 1, 1)], [0], [0]), 1)

@@ -1,0 +1,93 @@
+"""Pictures of a recognised string of words: energies over time, and who was when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from seqebm.data.batching import Example
+from seqebm.decoding.figures import save_figure
+from seqebm.decoding.pictures import draw_frames
+from seqebm.decoding.segments import Classes, Segment, Segments, segments
+from seqebm.decoding.transcription import Transcription
+from seqebm.models import Recognizer
+
+_NAMED = 60  # classes whose names still fit beside the picture
+
+
+@torch.no_grad()
+def plot_transcription(
+    model: Recognizer, example: Example, answer: Transcription, path: str | Path
+) -> None:
+    """Draw the frames and the emission energies, with the words and units of the answer.
+
+    The line is the path of the answer's words through the emission classes. Raises
+    :class:`DataError` if ``path`` cannot be written.
+    """
+    lengths = torch.tensor([len(example.signal)])
+    frames, frame_lengths = model.frontend(example.signal[None], lengths)
+    features, feature_lengths = model.features(frames, frame_lengths)
+    emissions, names, parts = _path(model, features, feature_lengths, answer)
+    shift = answer.frame_shift
+    seconds = answer.frames * shift
+    figure = Figure(figsize=(float(np.clip(4 * seconds, 9, 40)), 8), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.6))
+    draw_frames(top, frames[0], model.frontend.frame_shift)
+    top.set(xlabel="", title="")
+    _draw_energies(bottom, emissions[: answer.frames], names, shift)
+    index = {name: row for row, name in enumerate(names)}
+    for state in parts.states:
+        edges = (state.first * shift, state.stop * shift)
+        bottom.plot(edges, [index[state.label]] * 2, color="tab:orange", linewidth=2.5)
+    _mark(bottom, parts.units, shift, "tab:orange")
+    for axes in (top, bottom):
+        for word in answer.words:
+            for edge in (word.first, word.stop):
+                axes.axvline(edge * shift, color="white", linewidth=0.8, linestyle="--")
+    _mark(top, answer.words, shift, "black")
+    known = "" if answer.confidence is None else f", confidence {answer.confidence:.0%}"
+    figure.suptitle(f"{answer.id}: {answer.text!r} (energy {answer.energy:.3f}{known})")
+    save_figure(figure, path)
+
+
+def _path(
+    model: Recognizer, features: Tensor, lengths: Tensor, answer: Transcription
+) -> tuple[Tensor, Sequence[str], Segments]:
+    """Emission energies ``(T, C)``, names of the classes, and the path of the answer's words."""
+    lattice = cast(Any, model.lattice)
+    if not hasattr(lattice, "clamped"):  # a label for every frame
+        emissions = lattice.labellings(features, lengths).emissions[0]
+        return emissions, model.vocabulary, Segments(answer.words, (), answer.words)
+    trellis = lattice.clamped(features, lengths, [answer.text])
+    _, (path,) = trellis.best_path()
+    classes = Classes.of(lattice.graphs)
+    return trellis.emissions[0], classes.names, segments(trellis.graph(0), path, classes)
+
+
+def _draw_energies(axes: Axes, emissions: Tensor, names: Sequence[str], shift: float) -> None:
+    values = emissions.T.numpy()
+    finite = np.ma.masked_invalid(values)
+    image = axes.imshow(
+        finite, origin="lower", aspect="auto", interpolation="nearest", cmap="viridis",
+        extent=(0, values.shape[1] * shift, -0.5, len(names) - 0.5),
+    )  # fmt: skip
+    axes.figure.colorbar(image, ax=axes, label="emission energy (low is good)", pad=0.01)
+    if len(names) <= _NAMED:
+        axes.set_yticks(range(len(names)), names, fontsize=8 if len(names) <= 25 else 6)
+    axes.set(xlabel="time (s)", ylabel="class")
+
+
+def _mark(axes: Axes, parts: Sequence[Segment], shift: float, colour: str) -> None:
+    """Write labels over the axes, at the middle of their segments."""
+    for label, first, stop, _ in parts:
+        axes.text(
+            (first + stop) / 2 * shift, 1.01, label, transform=axes.get_xaxis_transform(),
+            ha="center", va="bottom", color=colour, fontsize=8, clip_on=False,
+        )  # fmt: skip
