@@ -13,7 +13,7 @@ from seqebm.errors import GraphError
 from seqebm.graphs import Graph, bind, determinise, enumerate_paths, total_energy
 
 
-@settings(max_examples=30)
+@settings(deadline=None, max_examples=30)
 @given(graphs())
 def test_bind(graph):
     for w in weight_vectors():
@@ -22,7 +22,7 @@ def test_bind(graph):
         assert rows(enumerate_paths(bound, 4)) == rows(paths(graph, 4, w=w))
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(graphs(cyclic=False, acceptor=True, states=6, arcs=9), st.sampled_from([0.5, 2.0, math.inf]))
 def test_determinise(graph, beta):
     graph = bind(graph, weight_vectors()[0])

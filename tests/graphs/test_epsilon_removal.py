@@ -23,13 +23,13 @@ def check_removed(graph, inputs_only):
     return derived
 
 
-@settings(max_examples=100)
+@settings(deadline=None, max_examples=100)
 @given(graphs(epsilon="forward"))
 def test_remove_epsilon(graph):
     check_removed(graph, False)
 
 
-@settings(max_examples=100)
+@settings(deadline=None, max_examples=100)
 @given(graphs(epsilon="forward"))
 def test_remove_input_epsilons_or_refuse(graph):
     try:

@@ -35,7 +35,7 @@ def expected_paths(outer, inner, on, keep_output, weights):
         yield from (row[:3] for row in partial)
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(
     graphs(arcs=4),
     st.dictionaries(st.integers(1, 2), graphs(arcs=3, states=3), max_size=2),

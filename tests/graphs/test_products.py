@@ -43,13 +43,13 @@ def check_compose(a, b):
     return derived
 
 
-@settings(max_examples=100)
+@settings(deadline=None, max_examples=100)
 @given(graphs(arcs=5), graphs(arcs=5))
 def test_compose(a, b):
     check_compose(a, b)
 
 
-@settings(max_examples=30)
+@settings(deadline=None, max_examples=30)
 @given(graphs(acceptor=True), graphs(acceptor=True))
 def test_intersect(a, b):
     derived = intersect(a, b)
@@ -92,7 +92,7 @@ def test_empty_operands():
     assert difference(dead, []).graph.entries == 0
 
 
-@settings(max_examples=100)
+@settings(deadline=None, max_examples=100)
 @given(graphs(), st.lists(st.integers(1, 2), max_size=3).map(tuple))
 def test_difference(a, string):
     derived = difference(a, string)

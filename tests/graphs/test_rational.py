@@ -19,7 +19,7 @@ from seqebm.graphs import (
 N = 4
 
 
-@settings(max_examples=40)
+@settings(deadline=None, max_examples=40)
 @given(graphs(arcs=4), graphs(arcs=4), graphs(arcs=4))
 def test_union(a, b, c):
     derived = union(a, b, c)
@@ -29,7 +29,7 @@ def test_union(a, b, c):
         check_same(rows(paths(derived.graph, N, w=w)), expected)
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(graphs(arcs=4), graphs(arcs=4))
 def test_concat(a, b):
     derived = concat(a, b)
@@ -59,7 +59,7 @@ def repeated(graph, w, most):
         ]
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(graphs(arcs=3))
 def test_closure(graph):
     derived = closure(graph)
@@ -75,7 +75,7 @@ def test_closure(graph):
         check_same(rows(paths(plus.graph, N, w=w)), expected)
 
 
-@settings(max_examples=40)
+@settings(deadline=None, max_examples=40)
 @given(graphs())
 def test_reverse_and_project(graph):
     back, read, written = reverse(graph), project(graph), project(graph, "output")

@@ -28,7 +28,7 @@ def free_energy(energies, beta):
     return -np.logaddexp.reduce(-beta * energies) / beta
 
 
-@settings(max_examples=40)
+@settings(deadline=None, max_examples=40)
 @given(graphs(cyclic=False, states=6))
 def test_total_energy(graph):
     for w in weight_vectors():
@@ -47,7 +47,7 @@ def test_total_energy_of_cycles():
         total_energy(loop, beta=0)
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(graphs(), st.booleans())
 def test_shortest_path_or_a_negative_cycle(graph, shift):
     w = weight_vectors()[0]
@@ -90,7 +90,7 @@ def test_impossible_entries_and_empty_graphs():
         assert prune(nothing, 1.0).graph.entries == 0
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(graphs(cyclic=False, states=6), st.floats(0, 3))
 def test_prune(graph, beam):
     w = weight_vectors()[0]

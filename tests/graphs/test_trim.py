@@ -26,7 +26,7 @@ def check_same_paths(derived, graph):
         check_same(rows(paths(derived.graph, N, w=w)), rows(paths(graph, N, w=w)))
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(graphs())
 def test_connect_keeps_what_is_on_a_path(graph):
     derived = connect(graph)
@@ -37,7 +37,7 @@ def test_connect_keeps_what_is_on_a_path(graph):
     assert kept == used
 
 
-@settings(max_examples=30)
+@settings(deadline=None, max_examples=30)
 @given(graphs())
 def test_arc_sort(graph):
     for by in ("ilabel", "olabel"):
@@ -50,7 +50,7 @@ def test_arc_sort(graph):
         arc_sort(graph, "weight")
 
 
-@settings(max_examples=30)
+@settings(deadline=None, max_examples=30)
 @given(graphs(cyclic=False))
 def test_topological_sort(graph):
     derived = topological_sort(graph)
