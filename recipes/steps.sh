@@ -1,7 +1,7 @@
 # What recipes share: options, stages, and steps that are done once. Source it, do not run it.
 #
 # A recipe sets its defaults, calls `options "$@"`, then sources tools/setup.sh. It gets:
-#   source download stage stop_stage tag configs seeds settings[]   from the command line
+#   source audio download stage stop_stage tag configs seeds settings[]   from the command line
 #   wanted N        is stage N to be run?
 #   once DIR STEP CMD...   run CMD, output in DIR/STEP.log; skipped if it was done before with the
 #                   same command and the same configs (DIR/.done_STEP)
@@ -11,17 +11,18 @@ say() { printf '\n== %s\n' "$*"; }
 wanted() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
 
 options() {
-  source= download=false stage=1 stop_stage=${stop_stage:-9} tag= settings=()
+  source= audio= download=false stage=1 stop_stage=${stop_stage:-9} tag= settings=()
   while [ $# -gt 0 ]; do
     case $1 in
       --download) download=true; shift; continue ;;
       -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit 0 ;;
-      --data | --stage | --stop-stage | --tag | --configs | --seeds | --set)
+      --data | --audio | --stage | --stop-stage | --tag | --configs | --seeds | --set)
         [ $# -ge 2 ] || fail "$1 needs a value" ;;
       *) fail "unknown option $1 ($0 --help lists them)" ;;
     esac
     case $1 in
       --data) case $2 in /*) source=$2 ;; *) source=$PWD/$2 ;; esac ;;
+      --audio) case $2 in /*) audio=$2 ;; *) audio=$PWD/$2 ;; esac ;;
       --stage) stage=$2 ;;
       --stop-stage) stop_stage=$2 ;;
       --tag) tag=$2 ;;
@@ -43,8 +44,11 @@ options() {
 # prepare CORPUS: data/ by `seqebm data prepare`, once.
 prepare() {
   [ -e data/.done ] && return
+  local more=()
+  [ -z "$audio" ] || more=(--set "audio=$audio")
   if $download; then seqebm data prepare "$1" data --set download=true
-  elif [ -n "$source" ]; then seqebm data prepare "$1" data --set "source=$source"
+  elif [ -n "$source" ]; then
+    seqebm data prepare "$1" data --set "source=$source" ${more[@]+"${more[@]}"}
   else fail "give --data DIR (the corpus) or --download; README.md says where it is published"; fi
   touch data/.done
 }
