@@ -25,6 +25,7 @@ from torch.autograd.function import once_differentiable
 from seqebm.kernels import trellis
 from seqebm.kernels.checks import check_beta, check_floats, check_lengths
 from seqebm.kernels.packed import Packed
+from seqebm.kernels.trellis_unroll import Unrolled
 
 torch.library.define(
     "seqebm::trellis_free_energies",
@@ -35,6 +36,22 @@ torch.library.define(
     "seqebm::trellis_entry_gradient",
     "(Tensor counts, Tensor factor, Tensor graph_of, Tensor entry_offsets, Tensor like) -> Tensor",
 )
+
+
+class EmptyBeamError(ValueError):
+    """A beam left no active state although the graph may have a path.
+
+    Attributes:
+        item: number in the batch.
+        frame: frame after which no active state was left; the last, if no final state was active.
+    """
+
+    def __init__(self, item: int, frame: int, beam: str) -> None:
+        super().__init__(
+            f"item {item}: no state is active after frame {frame} with {beam}; use a wider beam"
+        )
+        self.item = item
+        self.frame = frame
 
 
 class Path(NamedTuple):
@@ -270,19 +287,26 @@ def trellis_best_path(
 
     Args:
         emissions, lengths, packed, graph_of, energies: see :func:`trellis_free_energy`.
-        beam: None for the exact path.
+        beam: None for the exact path. Otherwise, states whose energy at a frame is more than this
+            above the best of the frame are not followed: much faster on large graphs.
 
     Returns:
         energies (B,) in the type of ``emissions``, +inf where no path exists, and the paths, None
         where none exists.
 
     Raises:
-        ValueError: see :func:`trellis_free_energy`.
+        ValueError: see :func:`trellis_free_energy`; the beam is negative or NaN.
+        EmptyBeamError: the beam left nothing.
     """
     lengths, graph_of = _check(emissions, lengths, packed, graph_of, energies)
-    paths = trellis.best_paths(
+    numbers = (
         packed, graph_of.numpy(), _doubles(emissions), lengths.numpy(), _doubles(energies)
     )  # fmt: skip
+    if beam is None:
+        paths = trellis.best_paths(*numbers)
+    else:
+        paths, failed = trellis.beam_paths(*numbers, _check_beam(beam))
+        _refuse_empty(failed, lengths, f"beam {beam:g}")
     found: list[Path | None] = []
     for b, count in enumerate(paths.counts.tolist()):
         if paths.energies[b] == math.inf:
@@ -292,3 +316,52 @@ def trellis_best_path(
         arcs, frames = (torch.from_numpy(a[b, first:].copy()) for a in (paths.arcs, paths.frames))
         found.append(Path(arcs, frames, int(paths.ends[b, 0]), int(paths.ends[b, 1])))
     return torch.from_numpy(paths.energies).to(emissions.dtype), found
+
+
+def _check_beam(beam: float) -> float:
+    value = float(beam)
+    if math.isnan(value) or value < 0:
+        raise ValueError(f"beam is {beam}; it must be at least 0")
+    return value
+
+
+def _refuse_empty(failed: NDArray[np.int64], lengths: Tensor, beam: str) -> None:
+    """EmptyBeamError for the first item of which the beam left nothing."""
+    for item in np.flatnonzero(failed >= 0)[:1].tolist():
+        frame = min(int(failed[item]), int(lengths[item])) - 1
+        raise EmptyBeamError(item, max(frame, 0), beam)
+
+
+def trellis_unroll(
+    emissions: Tensor, lengths: Tensor, packed: Packed, graph_of: Tensor, energies: Tensor,
+    beam: float, max_active: int | None = None,
+) -> list[Unrolled]:  # fmt: skip
+    """Lattice of all paths near the best: for n-best lists, confidences and rescoring.
+
+    An arc survives if the best complete path through it is at most ``beam`` worse than the best
+    path. The search is exact, and takes T * S numbers of memory.
+
+    Args:
+        emissions, lengths, packed, graph_of, energies: see :func:`trellis_free_energy`.
+        beam: >= 0; inf keeps every arc on a path.
+        max_active: states that may be active at a frame, the best ones; None for all.
+
+    Returns:
+        one :class:`seqebm.kernels.trellis_unroll.Unrolled` for each item; without nodes where no
+        path exists.
+
+    Raises:
+        ValueError: see :func:`trellis_free_energy`; the beam is negative or NaN, or ``max_active``
+            is less than 1.
+        EmptyBeamError: ``max_active`` left no path.
+    """
+    lengths, graph_of = _check(emissions, lengths, packed, graph_of, energies)
+    if max_active is not None and max_active < 1:
+        raise ValueError(f"max_active is {max_active}; it must be at least 1")
+    most = np.iinfo(np.int64).max if max_active is None else int(max_active)
+    lattices, failed = trellis.unroll_items(
+        packed, graph_of.numpy(), _doubles(emissions), lengths.numpy(), _doubles(energies),
+        _check_beam(beam), int(most),
+    )  # fmt: skip
+    _refuse_empty(failed, lengths, f"max_active {max_active}")
+    return lattices

@@ -261,7 +261,7 @@ def _pack(number: int, topology: Topology) -> Packed:
     turn = np.concatenate(
         (pull[: len(emitting)][np.lexsort((entered, place))], pull[len(emitting) :])
     )
-    number = np.concatenate((local, np.full(len(first) - groups, -1)))
+    place_of = np.concatenate((local, np.full(len(first) - groups, -1)))
     sizes = (
         len(src) + len(starts) + len(finals), states, len(src), len(starts), len(finals),
         len(first), len(classes),
@@ -270,7 +270,7 @@ def _pack(number: int, topology: Topology) -> Packed:
         starts, finals, label, classes, src[pull], pull, group_of[push], push,
         np.cumsum(np.bincount(src[emitting], minlength=states)),
         len(emitting) + begins[1:],
-        src[turn], dst[turn], number[group_of[turn]], turn, group_dst, number,
+        src[turn], dst[turn], place_of[group_of[turn]], turn, group_dst, place_of,
         np.append(first[1:], len(pull)) if len(first) else first,
     )  # fmt: skip
     return Packed(

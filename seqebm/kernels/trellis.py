@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from seqebm.kernels.lanes import Width
 from seqebm.kernels.packed import Packed
 from seqebm.kernels.threads import launch
+from seqebm.kernels.trellis_beam import beam_worker
 from seqebm.kernels.trellis_best import best_worker
 from seqebm.kernels.trellis_log import log_worker
 from seqebm.kernels.trellis_scaled import scaled_worker
+from seqebm.kernels.trellis_unroll import Unrolled, unroll
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -142,19 +144,23 @@ class Paths(NamedTuple):
     ends: Ints
 
 
+def _no_paths(packed: Packed, graph_of: Ints, lengths: Ints, trace: bool) -> Paths:
+    B = len(lengths)
+    longest = 0
+    if trace and B:
+        longest = int((lengths + (lengths + 1) * packed.depth[graph_of]).max())
+    return Paths(
+        np.full(B, math.inf), np.empty((B, longest), np.int64), np.empty((B, longest), np.int64),
+        np.zeros(B, np.int64), np.zeros((B, 2), np.int64),
+    )  # fmt: skip
+
+
 def best_paths(
     packed: Packed, graph_of: Ints, emissions: Floats, lengths: Ints, energies: Floats,
     trace: bool = True,
 ) -> Paths:  # fmt: skip
     """Exact best path of each item; without ``trace`` the energies alone."""
-    B = len(lengths)
-    longest = 0
-    if trace and B:
-        longest = int((lengths + (lengths + 1) * packed.depth[graph_of]).max())
-    paths = Paths(
-        np.full(B, math.inf), np.empty((B, longest), np.int64), np.empty((B, longest), np.int64),
-        np.zeros(B, np.int64), np.zeros((B, 2), np.int64),
-    )  # fmt: skip
+    paths = _no_paths(packed, graph_of, lengths, trace)
     chosen = _feasible(packed, graph_of, lengths)
     for jobs, width in _jobs(packed, graph_of, lengths, chosen):
         launch(
@@ -162,6 +168,33 @@ def best_paths(
             *paths, width,
         )  # fmt: skip
     return paths
+
+
+def beam_paths(
+    packed: Packed, graph_of: Ints, emissions: Floats, lengths: Ints, energies: Floats, beam: float
+) -> tuple[Paths, Ints]:
+    """Best path of each item within a beam, and frames consumed when it was empty, or -1 (B,)."""
+    paths = _no_paths(packed, graph_of, lengths, True)
+    failed = np.full(len(lengths), -1)
+    chosen = _feasible(packed, graph_of, lengths)
+    if len(chosen):
+        launch(
+            beam_worker, len(chosen), chosen, packed, graph_of, emissions, lengths, energies, beam,
+            *paths, failed, SINGLE,
+        )  # fmt: skip
+    return paths, failed
+
+
+def unroll_items(
+    packed: Packed, graph_of: Ints, emissions: Floats, lengths: Ints, energies: Floats,
+    beam: float, most: int,
+) -> tuple[list[Unrolled], Ints]:  # fmt: skip
+    """Lattice of each item, and frames consumed when ``most`` states held no path, or -1 (B,)."""
+    found = [
+        unroll(packed, int(g), emissions, b, int(lengths[b]), energies, beam, most, SINGLE)
+        for b, g in enumerate(graph_of)
+    ]
+    return [lattice for lattice, _ in found], np.array([cut for _, cut in found], np.int64)
 
 
 def _least_energies(

@@ -19,7 +19,7 @@ from seqebm.kernels.trellis_scaled import turns
 
 
 @njit(**JIT)
-def _energies(emissions, items, lengths, t, packed, graph, table, width):
+def energies_at(emissions, items, lengths, t, packed, graph, table, width):
     """Energies of the classes of a graph at frame ``t``: ``table`` (classes * W), written."""
     lanes = len(width)
     first = packed.class_offsets[graph]
@@ -33,7 +33,7 @@ def _energies(emissions, items, lengths, t, packed, graph, table, width):
 
 
 @njit(**JIT)
-def _advance(packed, graph, weights, table, rows, before, here, width):
+def step(packed, graph, weights, table, rows, before, here, width):
     """Least energies over the arcs that consume a frame: row ``here`` from row ``before``."""
     lanes = len(width)
     src, dst, label = turns(packed, graph)
@@ -50,7 +50,7 @@ def _advance(packed, graph, weights, table, rows, before, here, width):
 
 
 @njit(**JIT)
-def _close(packed, graph, weights, rows, here, width):
+def close(packed, graph, weights, rows, here, width):
     """Follow the epsilon arcs within row ``here``."""
     lanes = len(width)
     a0 = packed.arc_offsets[graph]
@@ -154,10 +154,10 @@ def best_worker(
                     for lane in range(lanes):
                         rows[packed.starts[b0 + n] * lanes + lane] = energies[e0 + arcs + n]
             else:
-                _energies(emissions, items, frames, t - 1, packed, graph, table, width)
+                energies_at(emissions, items, frames, t - 1, packed, graph, table, width)
                 before = (t - 1 if trace else (t - 1) % 2) * size
-                _advance(packed, graph, weights, table, rows, before, here, width)
-            _close(packed, graph, weights, rows, here, width)
+                step(packed, graph, weights, table, rows, before, here, width)
+            close(packed, graph, weights, rows, here, width)
             for lane in range(lanes):
                 b = items[lane]
                 if b < 0 or t != frames[lane]:

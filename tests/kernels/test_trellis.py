@@ -12,6 +12,7 @@ from seqebm.kernels import reference_trellis as reference
 from seqebm.kernels.ops_trellis import (
     trellis_best_path,
     trellis_free_energy,
+    trellis_unroll,
 )
 from seqebm.kernels.packed import Topology, pack
 
@@ -149,3 +150,52 @@ def test_best_path_and_ties(data):
         # Whole numbers add up exactly: even the choice among equals is specified.
         assert tuple(path.arcs.tolist()) == exact.arcs
         assert (path.start, path.final) == (exact.start, exact.final)
+
+
+@settings(max_examples=40)
+@given(data=st.data())
+def test_wide_beam_is_exact(data):
+    graphs = data.draw(st.lists(topologies(), min_size=1, max_size=3))
+    batch = problem(np.random.default_rng(data.draw(st.integers(0, 10**6))), graphs, whole=True)
+    packed = pack(graphs)
+    e, n, of, w = tensors(*batch)
+    exact, paths = trellis_best_path(e, n, packed, of, w)
+    energies, found = trellis_best_path(e, n, packed, of, w, beam=1e6)
+    assert torch.equal(exact, energies)
+    for one, other in zip(paths, found, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            assert torch.equal(one.arcs, other.arcs) and torch.equal(one.frames, other.frames)
+            assert one[2:] == other[2:]
+
+
+@settings(max_examples=40)
+@given(data=st.data())
+def test_unroll_keeps_what_is_near(data):
+    graphs = data.draw(st.lists(topologies(), min_size=1, max_size=2))
+    batch = problem(np.random.default_rng(data.draw(st.integers(0, 10**6))), graphs, whole=True)
+    beam = data.draw(st.sampled_from([0.0, 1.5, 3.0, math.inf]))
+    emissions, lengths, graph_of, energies = batch
+    e, n, of, w = tensors(*batch)
+    for b, lattice in enumerate(trellis_unroll(e, n, pack(graphs), of, w, beam)):
+        graph, x, own = graphs[graph_of[b]], emissions[b, : lengths[b]], energies[graph_of[b]]
+        paths = [p for p in reference.enumerate_paths(graph, x, own) if p.energy < math.inf]
+        best = min((p.energy for p in paths), default=math.inf)
+        assert lattice.best == best
+        near = [p for p in paths if p.energy <= best + beam]
+        uses = {(a, t) for p in near for a, t in zip(p.arcs, p.frames, strict=True)}
+        at = lattice.node_frame[lattice.src]
+        assert set(zip(lattice.arc.tolist(), at.tolist(), strict=True)) == uses
+        assert len(lattice.arc) == len(uses)
+        assert set(lattice.start.tolist()) == {p.start for p in near}
+        assert set(lattice.final.tolist()) == {p.final for p in near}
+        assert (np.diff(lattice.node_frame) >= 0).all() and (lattice.src < lattice.dst).all()
+        assert np.array_equal(lattice.node_state[lattice.src], graph.src[lattice.arc])
+        assert np.array_equal(lattice.node_state[lattice.dst], graph.dst[lattice.arc])
+        # Its best path, node by node in order, has the energy of the best of all.
+        least = np.full(len(lattice.node_state), math.inf)
+        least[lattice.start_node] = lattice.start_energy
+        for s, d, energy in zip(lattice.src, lattice.dst, lattice.energy, strict=True):
+            least[d] = min(least[d], least[s] + energy)
+        ends = least[lattice.final_node] + lattice.final_energy
+        assert ends.min(initial=math.inf) == best
