@@ -140,12 +140,33 @@ def distances(
     return distance, back, length, -1
 
 
+@njit(**JIT)
+def _rounds(states: int, src: Ints, dst: Ints, energy: Floats) -> tuple[Ints, int]:
+    """S rounds over all arcs: the arc into each state, and a state that the last one changed."""
+    distance = np.zeros(states)
+    back = np.full(states, -1, np.int64)
+    changed = -1
+    for _ in range(states):
+        changed = -1
+        for arc in range(src.size):
+            reached = distance[src[arc]] + energy[arc]
+            d = dst[arc]
+            if reached < distance[d] - 1e-12 * (1.0 + abs(distance[d]) + abs(energy[arc])):
+                distance[d] = reached
+                back[d] = arc
+                changed = d
+        if changed < 0:
+            break
+    return back, changed
+
+
 def negative_cycle(states: int, src: Ints, dst: Ints, energy: Floats) -> list[int]:
     """Arcs, in order, of some cycle of negative energy; empty if there is none."""
-    _, back, _, trapped = distances(states, src, dst, energy, np.zeros(states))
+    # What round k changes has a predecessor that round k - 1 changed, or this one. So the way
+    # back from what round S changes has no end: it enters a cycle after at most S arcs.
+    back, trapped = _rounds(states, src, dst, energy)
     if trapped < 0:
         return []
-    # The path back from there enters the cycle after at most S arcs.
     state = int(trapped)
     seen: set[int] = set()
     while state not in seen:

@@ -11,6 +11,7 @@ from seqebm.graphs.graph import Derived, Graph, Ints, arc_map, derive
 from seqebm.graphs.trim import chained, connect, on_cycle
 
 _NO_ROWS = np.zeros(0, dtype=np.int64)
+_MOST = 10_000_000  # numbers that paths of one length may take: 80 MB
 
 
 def remove_epsilon(graph: Graph, inputs_only: bool = False) -> Derived:
@@ -22,7 +23,7 @@ def remove_epsilon(graph: Graph, inputs_only: bool = False) -> Derived:
     (Mohri 2002, "Generic epsilon-removal", merges them in a semiring; with weights that are still
     to be learned that cannot be done.) Where several ways lead from a state to the end, the state
     is copied, since a state has one final energy. Graphs with many parallel epsilon paths in a
-    row can grow exponentially.
+    row can grow exponentially, which is an error before it fills the memory.
 
     Args:
         graph: graph whose epsilon arcs form no cycle.
@@ -35,7 +36,7 @@ def remove_epsilon(graph: Graph, inputs_only: bool = False) -> Derived:
     Raises :class:`GraphError` for a cycle of epsilon arcs (a cycle of negative energy has no
     lowest path; others are infinitely many paths, which the trellis sums but no finite graph of
     sums can hold), and with ``inputs_only`` where two outputs would share an arc or an output has
-    no arc to move to.
+    no arc to move to; and for far too many epsilon paths.
     """
     trimmed = connect(graph)
     return chained(trimmed, _removed(trimmed.graph, inputs_only))
@@ -97,6 +98,11 @@ def _closure(graph: Graph, silent: NDArray[np.bool_]) -> list[tuple[Ints, Ints, 
         row, which = expand(offsets, state)
         follows = arcs[order[which]]
         begins, state = begins[row], graph.dst[follows]
+        if len(row) * (path.shape[1] + 1) > _MOST:
+            raise GraphError(
+                f"remove_epsilon: there are {len(row)} paths of {path.shape[1] + 1} epsilon arcs; "
+                "each would become arcs of its own. Leave the epsilon arcs in"
+            )
         path = np.concatenate((path[row], follows[:, None]), axis=1)
     return found
 

@@ -82,3 +82,9 @@ def test_epsilon_cycles():
         remove_epsilon(Graph.make(4, arcs, [0], [3], [0, 1.0, -1.5], [-1, 0]))
     # A cycle that no path can use is trimmed away.
     assert remove_epsilon(Graph.make(4, arcs[:3], [0], [0])).graph.states == 1
+
+
+def test_exponential_growth_is_refused():
+    arcs = [(k, k + 1, 0, 0) for k in range(40) for _ in range(2)]
+    with pytest.raises(GraphError, match="paths of"):
+        remove_epsilon(Graph.make(42, [*arcs, (40, 41, 1, 1)], [0], [41]))

@@ -17,6 +17,7 @@ from seqebm.graphs import (
     shortest_path,
     total_energy,
 )
+from seqebm.graphs._walks import negative_cycle
 
 BETAS = (0.1, 1.0, 7.0, math.inf)
 
@@ -78,6 +79,25 @@ def test_negative_cycle_is_named_only_where_a_path_can_use_it():
     assert shortest_path(aside).energy == 1
     balanced = Graph.make(4, arcs, [0], [3], [0, 0.3, -0.3])
     assert shortest_path(balanced).energy == pytest.approx(0)
+
+
+@settings(deadline=None, max_examples=60)
+@given(graphs(ties=False, states=5, arcs=9))
+def test_negative_cycles_are_cycles_and_negative(graph):
+    arcs = negative_cycle(graph.states, graph.src, graph.dst, graph.energy[: graph.arcs])
+    if arcs:
+        assert graph.energy[arcs].sum() < 0
+        for arc, following in zip(arcs, [*arcs[1:], arcs[0]], strict=True):
+            assert graph.dst[arc] == graph.src[following]
+    else:
+        everywhere = Graph.make(
+            graph.states,
+            np.stack((graph.src, graph.dst, graph.ilabel, graph.olabel), 1),
+            range(graph.states),
+            range(graph.states),
+            graph.energy[: graph.arcs],
+        )
+        assert shortest_path(everywhere) is not None
 
 
 def test_impossible_entries_and_empty_graphs():

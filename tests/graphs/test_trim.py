@@ -27,7 +27,7 @@ def check_same_paths(derived, graph):
 
 
 @settings(deadline=None, max_examples=60)
-@given(graphs())
+@given(graphs(states=3, arcs=5))
 def test_connect_keeps_what_is_on_a_path(graph):
     derived = connect(graph)
     check_same_paths(derived, graph)
