@@ -20,7 +20,7 @@ PHRASES = {
     },
     "lattice": {"name": "hmm", "states": 2},
     "loss": {"name": "nll"},
-    "training": {"epochs": 6, "batch_size": 8, "threads": 1, "learning_rate": 0.02},
+    "training": {"epochs": 20, "batch_size": 8, "threads": 1, "learning_rate": 0.02},
 }  # fmt: skip
 
 

@@ -73,7 +73,12 @@ def align_command(
         _say(f"{len(alignments)} of {len(utterances)} alignments are in {output}")
     elif not as_json:
         for alignment in alignments:
-            Console().print(_table(alignment))
+            console = Console()
+            console.print(
+                f"{alignment.id}  energy {alignment.energy:.4f}",
+                markup=False, highlight=False, soft_wrap=True,
+            )  # fmt: skip
+            console.print(_table(alignment))
     for failure in failures:
         _say(f"error: {failure}", "red")
     if failures:
@@ -81,10 +86,7 @@ def align_command(
 
 
 def _table(alignment: Alignment) -> Table:
-    table = Table(
-        "word", "units", title=Text(f"{alignment.id} (energy {alignment.energy:.4f})"),
-        title_justify="left", box=None, header_style="bold", pad_edge=False,
-    )  # fmt: skip
+    table = Table("word", "units", box=None, header_style="bold", pad_edge=False)
     for column in ("start", "end", "duration"):
         table.add_column(column, justify="right")
     shift = alignment.frame_shift

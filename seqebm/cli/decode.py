@@ -63,9 +63,10 @@ def decode_command(
     word_penalty: Annotated[
         float | None, typer.Option(help="Word strings: energy of every word (may be negative).")
     ] = None,
-    no_confidence: Annotated[
-        bool, typer.Option("--no-confidence", help="Word strings: leave confidences out (faster).")
-    ] = False,
+    confidence: Annotated[
+        bool | None,
+        typer.Option(help="Word strings: how sure it is; default: unless there is a --beam."),
+    ] = None,
 ) -> None:
     """Recognise audio files (any format that libsndfile reads) or a data directory.
 
@@ -96,7 +97,7 @@ def decode_command(
     options = {
         "nbest": nbest or None, "lattice": lattice, "beam": beam, "widen": widen, "ctm": ctm,
         "lattice_beam": lattice_beam, "max_active": max_active, "lm_scale": lm_scale,
-        "word_penalty": word_penalty, "no_confidence": no_confidence,
+        "word_penalty": word_penalty, "confidence": confidence,
     }  # fmt: skip
     kind: Any = _kind(recognizer, options, output)
     if warning := kind.unknown(utterances):
@@ -130,7 +131,9 @@ def decode_command(
 def _kind(model: Recognizer, options: dict[str, Any], output: Path | None) -> Words | Sequences:
     """What the model's answers are; options of word strings suit no other model."""
     given = {
-        name: value for name, value in options.items() if value is not None and value is not False
+        key: value
+        for key, value in options.items()
+        if value is not None and (value is not False or key == "confidence")
     }
     if model.sequential:
         return Sequences(model, given, output)

@@ -36,8 +36,7 @@ class Sequences:
 
         self.model, self.output = model, output
         self.ctm = options.pop("ctm", False)
-        confidence = not options.pop("no_confidence", False)
-        self.search = Search(confidence=confidence, **options)
+        self.search = Search(**options)
 
     def recognise(self, utterances: Sequence[Utterance]) -> Iterator[Transcription | SeqebmError]:
         """Answers, or errors, in order; lattices are written at once, and not kept."""

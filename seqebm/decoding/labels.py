@@ -48,7 +48,7 @@ class LabelDecoder:
             if self.search.nbest:
                 alternatives = self.lattice.n_best(features, lengths, self.search.nbest)
             posteriors = free = None
-            if self.search.confidence and hasattr(self.lattice, "labellings"):
+            if self.search.confident and hasattr(self.lattice, "labellings"):
                 free, posteriors, _ = self.lattice.labellings(features, lengths).posteriors(
                     self.beta
                 )

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from seqebm.decoding.segments import Classes, Segment
-from seqebm.graphs import Graph, compose, linear, topological_order, total_energy
+from seqebm.graphs import Graph, compose, linear, shortest_path, topological_order, total_energy
 from seqebm.graphs._walks import potentials
 from seqebm.graphs.totals import softmin
-
-if TYPE_CHECKING:
-    from seqebm.kernels.ops_trellis import Unrolled
+from seqebm.kernels.ops_trellis import Path, Unrolled
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -35,11 +34,14 @@ class Lattice(NamedTuple):
             of the model's and the emission's.
         frame: ``(states,)`` frames consumed before each state.
         arc: ``(arcs,)`` which arc of the model's graph each arc is.
+        start, final: which start and final of the model's graph each one is.
     """
 
     graph: Graph
     frame: Ints
     arc: Ints
+    start: Ints
+    final: Ints
 
     @classmethod
     def of(cls, graph: Graph, unrolled: Unrolled) -> Lattice:
@@ -50,11 +52,24 @@ class Lattice(NamedTuple):
         arcs = np.stack([unrolled.src, unrolled.dst, graph.ilabel[arc], graph.olabel[arc]], 1)
         return cls(
             Graph.make(
-                len(unrolled.node_state), arcs, unrolled.starts, unrolled.finals,
+                len(unrolled.node_state), arcs, unrolled.start_node, unrolled.final_node,
                 energy, osymbols=graph.osymbols,
             ),
             np.asarray(unrolled.node_frame, dtype=np.int64),
             arc,
+            np.asarray(unrolled.start, dtype=np.int64),
+            np.asarray(unrolled.final, dtype=np.int64),
+        )  # fmt: skip
+
+    def best_path(self) -> tuple[float, Path]:
+        """The path of lowest energy, as one of the model's graph."""
+        path = shortest_path(self.graph)
+        assert path is not None  # the beam never loses the best one
+        begin, *arcs, end = path.entries
+        starts = self.graph.arcs + len(self.graph.starts)
+        return path.energy, Path(
+            torch.from_numpy(self.arc[arcs]), torch.from_numpy(self.frame[self.graph.src[arcs]]),
+            int(self.start[begin - self.graph.arcs]), int(self.final[end - starts]),
         )  # fmt: skip
 
 

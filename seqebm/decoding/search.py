@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from seqebm.errors import ConfigError, InfeasibleError, SeqebmError
-from seqebm.kernels import ops_trellis
-from seqebm.kernels.ops_trellis import Path
+from seqebm.kernels.ops_trellis import EmptyBeamError, Path, Unrolled
 from seqebm.lattices.trellis import Trellis
 
 _DOUBLINGS = 20  # of a beam, before the search is made exact
@@ -26,14 +25,16 @@ class Search:
     Attributes:
         beam: drop a partial path whose energy exceeds the best one's at its frame by more than
             this; None: exact.
-        widen: double an emptied beam until a path survives, instead of giving an error.
+        widen: double an emptied beam (or ``max_active``) until a path survives, instead of giving
+            an error.
         lm_scale, word_penalty: in place of the model's own; None: the model's.
-        confidence: tell how probable the sentence and its words are.
+        confidence: tell how probable the sentence and its words are; None: unless there is a beam,
+            as this needs an exact search.
         nbest: most alternatives to give, the best sentence included; 0: none.
         lattice: give the lattice itself.
         lattice_beam: confidences, alternatives and lattices consist of the paths whose energy
             exceeds the best one's by at most this; inf: all paths; None: 12 / β.
-        max_active: most states that are kept at a frame, for these; None: any number.
+        max_active: most states that are active at a frame in the search for these; None: all.
         batch_size: most utterances searched together.
     """
 
@@ -41,7 +42,7 @@ class Search:
     widen: bool = False
     lm_scale: float | None = None
     word_penalty: float | None = None
-    confidence: bool = True
+    confidence: bool | None = None
     nbest: int = 0
     lattice: bool = False
     lattice_beam: float | None = None
@@ -57,6 +58,16 @@ class Search:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ConfigError(f"{name} is {value}; it must be {least} or more")
+
+    @property
+    def confident(self) -> bool:
+        """Whether confidences are given."""
+        return self.beam is None if self.confidence is None else self.confidence
+
+    @property
+    def lattices(self) -> bool:
+        """Whether lattices are needed, to give them or something that they tell."""
+        return self.confident or self.lattice or self.nbest > 0
 
 
 class Found(NamedTuple):
@@ -123,7 +134,7 @@ def best_paths(
     trellis = make(features, lengths)
     try:
         energies, paths = trellis.best_path(search.beam)
-    except ops_trellis.EmptyBeamError as error:
+    except EmptyBeamError as error:
         if len(ids) > 1:  # one utterance's misfortune is not the others'
             parts = [
                 best_paths(
@@ -148,21 +159,70 @@ def best_paths(
     return results
 
 
+def unroll(
+    found: Sequence[Found], ids: Sequence[str], search: Search, width: float, shift: float
+) -> list[Unrolled | SeqebmError]:
+    """The lattice around the best path of each item, or why there is none.
+
+    Args:
+        found: what :func:`best_paths` gave.
+        ids: utterance ids, for the messages.
+        search: ``max_active`` and ``widen``.
+        width: the paths kept exceed the best one's energy by at most this.
+        shift: seconds between frames, for the messages.
+    """
+    done: dict[int, list[Unrolled] | None] = {}
+    for trellis, *_ in found:
+        if id(trellis) not in done:
+            try:
+                done[id(trellis)] = trellis.unroll(width, search.max_active)
+            except EmptyBeamError:
+                done[id(trellis)] = None  # one item after the other, then
+    results: list[Unrolled | SeqebmError] = []
+    for one, name in zip(found, ids, strict=True):
+        together = done[id(one.trellis)]
+        if together is None:
+            results.append(_unroll_alone(one, name, search, width, shift))
+        else:
+            results.append(together[one.item])
+    return results
+
+
+def _unroll_alone(
+    found: Found, name: str, search: Search, width: float, shift: float
+) -> Unrolled | SeqebmError:
+    trellis, item = found.trellis, found.item
+    frames = trellis.lengths[item : item + 1]
+    emissions = trellis.emissions[item : item + 1, : int(frames[0])]
+    alone = Trellis(trellis.prepared, emissions, frames, trellis.weights)
+    most = search.max_active
+    assert most is not None
+    while True:
+        try:
+            return alone.unroll(width, most)[0]
+        except EmptyBeamError as error:
+            if not search.widen:
+                return SeqebmError(
+                    f"{name}: no path survives frame {error.frame} ({error.frame * shift:.2f} s) "
+                    f"with {most} active states. Raise --max-active (say, to {2 * most}), or let "
+                    "--widen double it until a path survives."
+                )
+            most *= 2
+
+
 def _widened(trellis: Trellis, name: str, beam: float | None, shift: float) -> Found | SeqebmError:
     """Search one item with beams that double, at last with none."""
     assert beam is not None
     for power in range(1, _DOUBLINGS + 2):
         wider = beam * 2**power if power <= _DOUBLINGS else None
-        with contextlib.suppress(ops_trellis.EmptyBeamError):
+        with contextlib.suppress(EmptyBeamError):
             energies, (path,) = trellis.best_path(wider)
             if path is not None:
                 return Found(trellis, 0, float(energies[0]), path, wider)
     return _no_path(trellis, 0, name, None, shift)
 
 
-def _emptied(
-    name: str, error: ops_trellis.EmptyBeamError, beam: float | None, shift: float
-) -> SeqebmError:
+def _emptied(name: str, error: EmptyBeamError, beam: float | None, shift: float) -> SeqebmError:
     assert beam is not None
     return SeqebmError(
         f"{name}: the beam of {beam:g} is empty at frame {error.frame} "

@@ -16,16 +16,21 @@ from torch import Tensor
 
 from seqebm.data import Utterance, collate
 from seqebm.data.batching import Example
-from seqebm.decoding import lattice as lattices
 from seqebm.decoding.batches import in_batches, refused
 from seqebm.decoding.labels import LabelDecoder
-from seqebm.decoding.lattice import Lattice
-from seqebm.decoding.search import Found, Search, best_paths, settings
+from seqebm.decoding.lattice import (
+    Ints,
+    Lattice,
+    arc_posteriors,
+    sentence_posterior,
+    word_posteriors,
+    words_of_states,
+)
+from seqebm.decoding.search import Found, Search, best_paths, settings, unroll
 from seqebm.decoding.segments import Classes, segments
 from seqebm.decoding.transcription import Alternative, Transcription
 from seqebm.errors import ConfigError, SeqebmError
 from seqebm.graphs import Graph, n_best
-from seqebm.kernels import ops_trellis
 from seqebm.models import Recognizer
 
 _NEGLIGIBLE = 12.0  # a path of this much more energy (times β) has 6e-6 of the best one's weight
@@ -88,9 +93,7 @@ class TrellisDecoder:
         self.classes = Classes.of(self.lattice.graphs)
         self.shift = model.frontend.frame_shift * model.features.subsampling
         self.beta = model.beta if math.isfinite(model.beta) else 1.0
-        self.unroll = search.confidence or search.lattice or search.nbest > 0
-        self.unroll = self.unroll and hasattr(ops_trellis, "trellis_unroll")
-        self._current: tuple[Graph, lattices.Ints] | None = None
+        self._current: tuple[Graph, Ints] | None = None
 
     def __call__(
         self, features: Tensor, lengths: Tensor, ids: list[str]
@@ -100,36 +103,37 @@ class TrellisDecoder:
             found = best_paths(
                 self.lattice.trellis, features, lengths, ids, self.search, self.shift
             )
-        unrolled = self._unroll([f for f in found if isinstance(f, Found)])
-        return [
-            result
-            if isinstance(result, SeqebmError)
-            else self._answer(name, result, next(unrolled))
-            for name, result in zip(ids, found, strict=True)
-        ]
+        good = [(n, f) for n, f in zip(ids, found, strict=True) if isinstance(f, Found)]
+        answers = iter(self._answers([n for n, _ in good], [f for _, f in good]))
+        return [f if isinstance(f, SeqebmError) else next(answers) for f in found]
 
-    def _unroll(self, found: list[Found]) -> Iterator[Lattice | None]:
-        """The lattice of each; items of one trellis are unrolled together."""
-        if not self.unroll:
-            yield from [None] * len(found)
+    def _answers(self, ids: list[str], found: list[Found]) -> Iterator[Transcription | SeqebmError]:
+        if not self.search.lattices:
+            yield from (self._answer(*pair, None) for pair in zip(ids, found, strict=True))
             return
-        beam = self.search.lattice_beam or _NEGLIGIBLE / self.beta
-        done: dict[int, list[Any]] = {}
-        for trellis, item, *_ in found:
-            if id(trellis) not in done:
-                done[id(trellis)] = trellis.unroll(beam, self.search.max_active)
-            yield Lattice.of(trellis.graph(item), done[id(trellis)][item])
+        width = self.search.lattice_beam or _NEGLIGIBLE / self.beta
+        lattices = unroll(found, ids, self.search, width, self.shift)
+        for name, one, result in zip(ids, found, lattices, strict=True):
+            if isinstance(result, SeqebmError):
+                yield result
+                continue
+            graph = one.trellis.graph(one.item)
+            if one.beam is not None and result.best < one.energy - 1e-5 * (1 + abs(one.energy)):
+                # The lattice is exact; the beam had lost what is better.
+                energy, path = Lattice.of(graph, result).best_path()
+                one = one._replace(energy=energy, path=path, beam=None)
+            yield self._answer(name, one, Lattice.of(graph, result))
 
     def _answer(self, name: str, found: Found, lattice: Lattice | None) -> Transcription:
         graph = found.trellis.graph(found.item)
         words = segments(graph, found.path, self.classes).words
         labels = found.trellis.output(found.item, found.path)
         confidence = None
-        if self.search.confidence and lattice is not None:
-            confidence = lattices.sentence_posterior(lattice.graph, labels, self.beta)
-            each = lattices.word_posteriors(
+        if self.search.confident and lattice is not None:
+            confidence = sentence_posterior(lattice.graph, labels, self.beta)
+            each = word_posteriors(
                 lattice,
-                lattices.arc_posteriors(lattice.graph, self.beta),
+                arc_posteriors(lattice.graph, self.beta),
                 self._words_of_states(graph)[graph.dst[lattice.arc]],
                 self.classes, words, labels,
             )  # fmt: skip
@@ -157,7 +161,7 @@ class TrellisDecoder:
             for path in n_best(lattice.graph, self.search.nbest)
         )
 
-    def _words_of_states(self, graph: Graph) -> lattices.Ints:
+    def _words_of_states(self, graph: Graph) -> Ints:
         if self._current is None or self._current[0] is not graph:
-            self._current = graph, lattices.words_of_states(graph)
+            self._current = graph, words_of_states(graph)
         return self._current[1]

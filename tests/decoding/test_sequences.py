@@ -230,6 +230,39 @@ def test_an_emptied_beam_says_where_and_what_to_do():
     assert [g.energy for g in generous] == pytest.approx([e.energy for e in exact])
 
 
+def test_a_lattice_mends_what_a_beam_lost():
+    model = make(states=2)
+    for seed in range(100):
+        data = batch(10, seed=seed, scale=4.0)
+        (exact,), (narrow,) = decode(model, data), decode(model, data, beam=3.0, widen=True)
+        assert narrow.confidence is None and exact.confidence is not None
+        if narrow.energy > exact.energy + 1e-6:
+            (mended,) = decode(model, data, beam=3.0, widen=True, nbest=2)
+            assert mended.energy == pytest.approx(exact.energy) and mended.beam is None
+            assert (mended.text, mended.words) == (
+                exact.text, tuple(w._replace(confidence=None) for w in exact.words),
+            )  # fmt: skip
+            assert mended.alternatives[0].text == exact.text
+            return
+    pytest.fail("the beam never lost the best path")
+
+
+def test_too_few_active_states():
+    model = make(states=3, silence_states=0)
+    for seed in range(100):
+        data = batch(9, 11, scale=6.0, seed=seed)
+        few = decode(model, data, max_active=3)
+        failed = [b for b in range(2) if isinstance(few[b], SeqebmError)]
+        if len(failed) == 1:
+            break
+    else:
+        pytest.fail("three active states were always enough, or never")
+    message = str(few[failed[0]])
+    assert message.startswith(f"utt{failed[0]}: no path survives frame")
+    assert "--max-active (say, to 6)" in message and "--widen" in message
+    assert all(isinstance(a, Transcription) for a in decode(model, data, max_active=3, widen=True))
+
+
 def test_a_model_without_numbers():
     model = make(states=1)
     with torch.no_grad():
