@@ -22,7 +22,7 @@ from numba import njit
 from seqebm.kernels import cells
 from seqebm.kernels.chain_blocks import PANEL, QUAD, copy_row, fold_min, min_quad
 from seqebm.kernels.cpu_rows import ENTRY, JIT, take
-from seqebm.kernels.lanes import load, splat, store
+from seqebm.kernels.lanes import load, splat, store, where_less, zero_like
 
 
 @njit(**JIT)
@@ -64,34 +64,47 @@ def _charge(row, states, label, cost):
 
 
 @njit(**JIT)
-def _trace(table, begin, wide, states, length, columns, final, targets, same, path):
+def _least_sum(a, a_at, b, b_at, wide, least, first, width):
+    """The least of ``a + b`` and its first index; ``least`` and ``first`` (W) are scratch."""
+    lanes = len(width)
+    best = load(a, a_at, width) + load(b, b_at, width)
+    index = zero_like(best)
+    for j in range(lanes, wide, lanes):
+        value = load(a, a_at + j, width) + load(b, b_at + j, width)
+        index = where_less(value, best, splat(j, a, width), index)
+        best = cells.smaller(best, value)
+    store(least, 0, best)
+    store(first, 0, index)
+    lowest, place = least[0], int(first[0])
+    for lane in range(1, lanes):
+        if least[lane] <= lowest:
+            here = int(first[lane]) + lane
+            if least[lane] < lowest or here < place:
+                lowest, place = least[lane], here
+    return lowest, place
+
+
+@njit(**JIT)
+def _trace(table, begin, wide, length, columns, final, targets, same, path, least, first, width):
     """Labels of the best path from the table of an item; ``path`` (T,) is written.
 
     ``targets`` and ``same`` are empty where there is no target; ``same[t]`` is the energy of the
     target up to frame t, relative as the table is. Returns whether a path exists.
     """
-    best = math.inf
-    label = -1
-    at = begin + (length - 1) * wide
-    for j in range(states):
-        energy = table[at + j] + final[j]
-        if energy < best:
-            best, label = energy, j
-    if label < 0:
+    best, label = _least_sum(
+        table, begin + (length - 1) * wide, final, 0, wide, least, first, width
+    )
+    if math.isinf(best):
         return False
     path[length - 1] = label
     for t in range(length - 1, 0, -1):
-        at = begin + (t - 1) * wide
         column = label * wide
-        least = table[at] + columns[column]
-        source = 0
-        for i in range(1, states):
-            energy = table[at + i] + columns[column + i]
-            if energy < least:
-                least, source = energy, i
+        best, source = _least_sum(
+            table, begin + (t - 1) * wide, columns, column, wide, least, first, width
+        )
         if targets.size > 0 and label != targets[t]:
             other = same[t - 1] + columns[column + targets[t - 1]]
-            if other < least:
+            if other < best:
                 for before in range(t):
                     path[before] = targets[before]
                 return True
@@ -124,6 +137,7 @@ def viterbi_worker(
     out = np.empty(slots * wide, table.dtype)
     row = np.empty(wide, table.dtype)
     buffer = np.empty(lanes, table.dtype)
+    first = np.empty(lanes, table.dtype)
     at = np.empty(slots, np.int64)
     same = np.empty(slots * frames if avoid else 0, table.dtype)
     exact = np.zeros(slots, np.float64)
@@ -182,8 +196,8 @@ def viterbi_worker(
             target = targets[item, :length] if avoid else targets[:0].reshape(-1)
             path = paths[item]
             found = _trace(
-                table, item * frames * wide, wide, states, length, columns, final, target,
-                same[slot * frames : (slot + 1) * frames], path,
+                table, item * frames * wide, wide, length, columns, final, target,
+                same[slot * frames : (slot + 1) * frames], path, buffer, first, width,
             )  # fmt: skip
             if not found:
                 energies[item] = math.inf
