@@ -12,7 +12,7 @@ from seqebm.kernels import chain, ops_chain
 from seqebm.kernels import reference_chain as reference
 
 BETAS = [0.1, 1.0, 5.0, math.inf]
-relaxed = settings(deadline=None, max_examples=15)
+relaxed = settings(deadline=None, max_examples=12)
 
 
 def close(a, b, tolerance):
