@@ -11,8 +11,6 @@ from seqebm.decoding.words import read_example
 from seqebm.errors import DataError, SeqebmError
 from seqebm.models import Recognizer
 
-_WINDOW = 8  # batches that are read ahead, so that utterances of like length share one
-
 Answer = TypeVar("Answer")
 
 
@@ -21,6 +19,7 @@ def in_batches(
     utterances: Sequence[Utterance],
     batch_size: int,
     work: Callable[[list[Example]], Sequence[Answer | SeqebmError]],
+    ahead: int = 8,
 ) -> Iterator[Answer | SeqebmError]:
     """Read utterances and give what ``work`` makes of them, in order.
 
@@ -29,11 +28,13 @@ def in_batches(
         utterances: what to read.
         batch_size: most examples in one call of ``work``.
         work: a batch of examples -> an answer, or an error, for each.
+        ahead: batches that are read ahead, so that utterances of like length share one; their
+            answers are held until all of them are there.
 
     An utterance that cannot be read gives its error in place of an answer.
     """
     pool = ReaderPool(model.frontend.reads)
-    window = batch_size * _WINDOW
+    window = batch_size * ahead
     for first in range(0, len(utterances), window):
         results: list[Answer | SeqebmError | None] = []
         good: list[tuple[int, Example]] = []

@@ -160,47 +160,27 @@ def best_paths(
 
 
 def unroll(
-    found: Sequence[Found], ids: Sequence[str], search: Search, width: float, shift: float
-) -> list[Unrolled | SeqebmError]:
-    """The lattice around the best path of each item, or why there is none.
-
-    Args:
-        found: what :func:`best_paths` gave.
-        ids: utterance ids, for the messages.
-        search: ``max_active`` and ``widen``.
-        width: the paths kept exceed the best one's energy by at most this.
-        shift: seconds between frames, for the messages.
-    """
-    done: dict[int, list[Unrolled] | None] = {}
-    for trellis, *_ in found:
-        if id(trellis) not in done:
-            try:
-                done[id(trellis)] = trellis.unroll(width, search.max_active)
-            except EmptyBeamError:
-                done[id(trellis)] = None  # one item after the other, then
-    results: list[Unrolled | SeqebmError] = []
-    for one, name in zip(found, ids, strict=True):
-        together = done[id(one.trellis)]
-        if together is None:
-            results.append(_unroll_alone(one, name, search, width, shift))
-        else:
-            results.append(together[one.item])
-    return results
-
-
-def _unroll_alone(
     found: Found, name: str, search: Search, width: float, shift: float
 ) -> Unrolled | SeqebmError:
+    """The lattice around the best path of one item, or why there is none.
+
+    Args:
+        found: one of what :func:`best_paths` gave, where all items share a graph.
+        name: the utterance's id, for the message.
+        search: ``max_active`` and ``widen``.
+        width: the paths kept exceed the best one's energy by at most this.
+        shift: seconds between frames, for the message.
+    """
     trellis, item = found.trellis, found.item
     frames = trellis.lengths[item : item + 1]
     emissions = trellis.emissions[item : item + 1, : int(frames[0])]
     alone = Trellis(trellis.prepared, emissions, frames, trellis.weights)
     most = search.max_active
-    assert most is not None
     while True:
         try:
             return alone.unroll(width, most)[0]
         except EmptyBeamError as error:
+            assert most is not None
             if not search.widen:
                 return SeqebmError(
                     f"{name}: no path survives frame {error.frame} ({error.frame * shift:.2f} s) "

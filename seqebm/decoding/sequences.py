@@ -57,7 +57,9 @@ def recognise_sequences(
         except ValueError as error:  # the kernels refuse NaN
             return refused(batch.ids, error)
 
-    yield from in_batches(model, utterances, search.batch_size, decode)
+    # Lattices may be large, so few of them are held at a time.
+    size, ahead = (min(search.batch_size, 4), 1) if search.lattice else (search.batch_size, 8)
+    yield from in_batches(model, utterances, size, decode, ahead)
 
 
 def words_of(model: Recognizer) -> Sequence[str]:
@@ -103,28 +105,28 @@ class TrellisDecoder:
             found = best_paths(
                 self.lattice.trellis, features, lengths, ids, self.search, self.shift
             )
-        good = [(n, f) for n, f in zip(ids, found, strict=True) if isinstance(f, Found)]
-        answers = iter(self._answers([n for n, _ in good], [f for _, f in good]))
-        return [f if isinstance(f, SeqebmError) else next(answers) for f in found]
+        return [
+            result if isinstance(result, SeqebmError) else self._answer(name, result)
+            for name, result in zip(ids, found, strict=True)
+        ]
 
-    def _answers(self, ids: list[str], found: list[Found]) -> Iterator[Transcription | SeqebmError]:
+    def _answer(self, name: str, found: Found) -> Transcription | SeqebmError:
         if not self.search.lattices:
-            yield from (self._answer(*pair, None) for pair in zip(ids, found, strict=True))
-            return
+            return self._transcription(name, found, None)
         width = self.search.lattice_beam or _NEGLIGIBLE / self.beta
-        lattices = unroll(found, ids, self.search, width, self.shift)
-        for name, one, result in zip(ids, found, lattices, strict=True):
-            if isinstance(result, SeqebmError):
-                yield result
-                continue
-            graph = one.trellis.graph(one.item)
-            if one.beam is not None and result.best < one.energy - 1e-5 * (1 + abs(one.energy)):
-                # The lattice is exact; the beam had lost what is better.
-                energy, path = Lattice.of(graph, result).best_path()
-                one = one._replace(energy=energy, path=path, beam=None)
-            yield self._answer(name, one, Lattice.of(graph, result))
+        # One at a time: the lattice of an untrained model may fill much of the memory.
+        unrolled = unroll(found, name, self.search, width, self.shift)
+        if isinstance(unrolled, SeqebmError):
+            return unrolled
+        lattice = Lattice.of(found.trellis.graph(found.item), unrolled)
+        rounding = 1e-5 * (1 + abs(found.energy))
+        if found.beam is not None and unrolled.best < found.energy - rounding:
+            # The lattice is exact, and the beam had lost what is better.
+            energy, path = lattice.best_path()
+            found = found._replace(energy=energy, path=path, beam=None)
+        return self._transcription(name, found, lattice)
 
-    def _answer(self, name: str, found: Found, lattice: Lattice | None) -> Transcription:
+    def _transcription(self, name: str, found: Found, lattice: Lattice | None) -> Transcription:
         graph = found.trellis.graph(found.item)
         words = segments(graph, found.path, self.classes).words
         labels = found.trellis.output(found.item, found.path)
