@@ -123,30 +123,39 @@ def min_quad(rows, at, slot, panels, panel_at, states, out, out_at, stride, widt
 def fold_min(lanes_value, buffer, width):
     """The least of W lanes; ``buffer`` (W) is overwritten."""
     store(buffer, 0, lanes_value)
-    least = buffer[0]
-    for lane in range(1, len(width)):
-        least = min(least, buffer[lane])
-    return least
+    a, b, c, d = buffer[0], buffer[1], buffer[2], buffer[3]
+    for lane in range(4, len(width), 4):  # four at a time: one chain of comparisons is slow
+        a = cells.smaller(a, buffer[lane])
+        b = cells.smaller(b, buffer[lane + 1])
+        c = cells.smaller(c, buffer[lane + 2])
+        d = cells.smaller(d, buffer[lane + 3])
+    return cells.smaller(cells.smaller(a, b), cells.smaller(c, d))
 
 
 @njit(**JIT)
 def fold_max(lanes_value, buffer, width):
     """The greatest of W lanes; ``buffer`` (W) is overwritten."""
     store(buffer, 0, lanes_value)
-    most = buffer[0]
-    for lane in range(1, len(width)):
-        most = max(most, buffer[lane])
-    return most
+    a, b, c, d = buffer[0], buffer[1], buffer[2], buffer[3]
+    for lane in range(4, len(width), 4):
+        a = max(a, buffer[lane])
+        b = max(b, buffer[lane + 1])
+        c = max(c, buffer[lane + 2])
+        d = max(d, buffer[lane + 3])
+    return max(max(a, b), max(c, d))
 
 
 @njit(**JIT)
 def fold_sum(lanes_value, buffer, width):
     """The sum of W lanes, in float64; ``buffer`` (W) is overwritten."""
     store(buffer, 0, lanes_value)
-    total = 0.0
-    for lane in range(len(width)):
-        total += buffer[lane]
-    return total
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    for lane in range(0, len(width), 4):
+        a += buffer[lane]
+        b += buffer[lane + 1]
+        c += buffer[lane + 2]
+        d += buffer[lane + 3]
+    return (a + b) + (c + d)
 
 
 @njit(**JIT)

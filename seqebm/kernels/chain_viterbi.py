@@ -8,8 +8,8 @@ The best *incorrect* labelling is found by a chain of two layers: "equal to the 
 which holds a single state in each frame, and "differs". A path leaves the first layer at its
 first wrong label and never comes back; it must end in the second.
 
-Energies in the table are relative to the least of their frame, so float32 keeps its digits at any
-length. The energy of the path found is summed in float64.
+Energies in the table are relative to the least of the frame before, so float32 keeps its digits at
+any length. The energy of the path found is summed in float64.
 """
 
 from __future__ import annotations
@@ -20,28 +20,21 @@ import numpy as np
 from numba import njit
 
 from seqebm.kernels import cells
-from seqebm.kernels.chain_blocks import PANEL, QUAD, copy_row, fold_min, min_quad
+from seqebm.kernels.chain_blocks import PANEL, QUAD, fold_min, min_quad
 from seqebm.kernels.cpu_rows import ENTRY, JIT, take
 from seqebm.kernels.lanes import load, splat, store, where_less, zero_like
 
 
 @njit(**JIT)
-def _add_row(out, out_at, row, wide, buffer, width):
-    """``out += row``; returns the least sum."""
+def _next_row(out, out_at, row, row_at, shift, wide, table, table_at, buffer, width):
+    """``table = out + (row - shift)``; returns the least of it."""
     least = splat(math.inf, out, width)
+    base = splat(shift, out, width)
     for j in range(0, wide, len(width)):
-        value = load(out, out_at + j, width) + load(row, j, width)
-        store(out, out_at + j, value)
+        value = load(out, out_at + j, width) + (load(row, row_at + j, width) - base)
+        store(table, table_at + j, value)
         least = cells.smaller(least, value)
     return fold_min(least, buffer, width)
-
-
-@njit(**JIT)
-def _relative_row(out, out_at, least, wide, table, table_at, width):
-    """``table = out - least``; as it is where least = inf."""
-    base = splat(0.0 if math.isinf(least) else least, out, width)
-    for j in range(0, wide, len(width)):
-        store(table, table_at + j, load(out, out_at + j, width) - base)
 
 
 @njit(**JIT)
@@ -73,14 +66,12 @@ def _least_sum(a, a_at, b, b_at, wide, least, first, width):
         value = load(a, a_at + j, width) + load(b, b_at + j, width)
         index = where_less(value, best, splat(j, a, width), index)
         best = cells.smaller(best, value)
-    store(least, 0, best)
     store(first, 0, index)
-    lowest, place = least[0], int(first[0])
-    for lane in range(1, lanes):
-        if least[lane] <= lowest:
-            here = int(first[lane]) + lane
-            if least[lane] < lowest or here < place:
-                lowest, place = least[lane], here
+    lowest = fold_min(best, least, width)
+    place = wide
+    for lane in range(lanes):
+        here = int(first[lane]) + lane if least[lane] == lowest else wide
+        place = min(place, here)
     return lowest, place
 
 
@@ -135,12 +126,13 @@ def viterbi_worker(
     slots = squads.shape[1]
     avoid = targets.shape[0] > 0
     out = np.empty(slots * wide, table.dtype)
-    row = np.empty(wide, table.dtype)
+    row = np.full(wide, math.inf, table.dtype)
     buffer = np.empty(lanes, table.dtype)
     first = np.empty(lanes, table.dtype)
     at = np.empty(slots, np.int64)
     same = np.empty(slots * frames if avoid else 0, table.dtype)
     exact = np.zeros(slots, np.float64)
+    shift = np.zeros(slots, np.float64)
     while True:
         squad = take(next_squad)
         if squad >= squads.shape[0]:
@@ -165,31 +157,39 @@ def viterbi_worker(
                         )  # fmt: skip
             for slot in range(active):
                 item = squads[squad, slot]
-                copy_row(emissions, (item * frames + t) * states, states, row, wide, buffer, width)
+                here = slot * wide
+                table_at = (item * frames + t) * wide
+                begin = (item * frames + t) * states
                 if t == 0:
+                    shift[slot] = 0.0
                     for j in range(wide):
-                        out[slot * wide + j] = start[j]
-                if avoid:
-                    label = targets[item, t]
-                    own = row[label]
-                    _charge(row, states, label, cost)
-                    if t == 0:
-                        out[slot * wide + label] = math.inf
-                        exact[slot] = start[label]
-                    else:
-                        source = targets[item, t - 1]
-                        _leave(out, slot * wide, wide, same[slot * frames + t - 1], rows, source,
-                               label, width)  # fmt: skip
-                        exact[slot] += rows[source * wide + label]
-                    exact[slot] += own
-                least = _add_row(out, slot * wide, row, wide, buffer, width)
-                _relative_row(
-                    out, slot * wide, least, wide, table, (item * frames + t) * wide, width
-                )
-                if avoid:
-                    # From here on everything is relative to this frame's least energy.
-                    exact[slot] -= 0.0 if math.isinf(least) else least
-                    same[slot * frames + t] = exact[slot]
+                        out[here + j] = start[j]
+                if not avoid and states == wide:
+                    least = _next_row(
+                        out, here, emissions, begin, shift[slot], wide, table, table_at, buffer,
+                        width,
+                    )  # fmt: skip
+                else:
+                    for j in range(states):
+                        row[j] = emissions[begin + j]
+                    if avoid:
+                        label = targets[item, t]
+                        own = row[label] - shift[slot]
+                        _charge(row, states, label, cost)
+                        if t == 0:
+                            out[here + label] = math.inf
+                            exact[slot] = start[label] + own
+                        else:
+                            source = targets[item, t - 1]
+                            _leave(out, here, wide, same[slot * frames + t - 1], rows, source,
+                                   label, width)  # fmt: skip
+                            exact[slot] += rows[source * wide + label] + own
+                        same[slot * frames + t] = exact[slot]
+                    least = _next_row(
+                        out, here, row, 0, shift[slot], wide, table, table_at, buffer, width
+                    )
+                # What this frame's energies are above will be taken off at the next one.
+                shift[slot] = 0.0 if math.isinf(least) else least
         for slot in range(members):
             item = squads[squad, slot]
             length = lengths[item]
