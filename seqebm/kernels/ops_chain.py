@@ -31,6 +31,11 @@ def _refuse(name: str, values: Tensor, wrong: Tensor) -> None:
     )
 
 
+def _proper(values: Tensor) -> bool:
+    """Whether no number is NaN or -inf. By NumPy: torch's threads would spin on after it."""
+    return not values.numel() or bool(values.numpy().min() > -math.inf)
+
+
 def _check(
     emissions: Tensor, lengths: Tensor, transitions: Tensor, start: Tensor, final: Tensor
 ) -> Tensor:
@@ -51,12 +56,12 @@ def _check(
                 f"{tuple(emissions.shape)} {emissions.dtype}: expected {shape} of the same type"
             )
         values = tensor.detach()
-        if not float(values.amin()) > -math.inf:
+        if not _proper(values):
             _refuse(name, values, torch.isnan(values) | (values == -math.inf))
     checked = check_lengths(lengths, B, T, "lengths")
     values = emissions.detach()
     # One pass over everything is cheap; only when it finds something is padding told from frames.
-    if B and not float(values.amin()) > -math.inf:
+    if not _proper(values):
         wrong = torch.isnan(values) | (values == -math.inf)
         wrong &= (torch.arange(T) < checked[:, None])[:, :, None]
         if bool(wrong.any()):
