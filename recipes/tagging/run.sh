@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sequence labelling with linear-chain CRFs: one model, a loss for each name in the literature, and
-# what label bias costs. The corpora are made here (local/tagging.py); about half a minute.
+# what label bias costs. The corpora are made here (local/tagging.py).
 #
 #   ./run.sh
 #
