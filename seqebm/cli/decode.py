@@ -63,6 +63,13 @@ def decode_command(
     word_penalty: Annotated[
         float | None, typer.Option(help="Word strings: energy of every word (may be negative).")
     ] = None,
+    decide: Annotated[
+        str | None,
+        typer.Option(
+            help="Word strings: the best path's, the most probable sentence's, or the words of "
+            "fewest expected errors: path, sentence or words; default: the model's."
+        ),
+    ] = None,
     confidence: Annotated[
         bool | None,
         typer.Option(help="Word strings: how sure it is; default: unless there is a --beam."),
@@ -97,7 +104,7 @@ def decode_command(
     options = {
         "nbest": nbest or None, "lattice": lattice, "beam": beam, "widen": widen, "ctm": ctm,
         "lattice_beam": lattice_beam, "max_active": max_active, "lm_scale": lm_scale,
-        "word_penalty": word_penalty, "confidence": confidence,
+        "word_penalty": word_penalty, "confidence": confidence, "decide": decide,
     }  # fmt: skip
     kind: Any = _kind(recognizer, options, output)
     if warning := kind.unknown(utterances):

@@ -13,6 +13,7 @@ from seqebm.errors import ConfigError, InfeasibleError, SeqebmError
 from seqebm.kernels.ops_trellis import EmptyBeamError, Path, Unrolled
 from seqebm.lattices.trellis import Trellis
 
+DECISIONS = ("path", "sentence", "words")
 _DOUBLINGS = 20  # of a beam, before the search is made exact
 
 MakeTrellis = Callable[[Tensor, Tensor], Trellis]
@@ -28,6 +29,9 @@ class Search:
         widen: double an emptied beam (or ``max_active``) until a path survives, instead of giving
             an error.
         lm_scale, word_penalty: in place of the model's own; None: the model's.
+        decide: which string is the answer, "path", "sentence" or "words" (see
+            :mod:`seqebm.decoding.decision`); None: as the model's config says, but the path's if
+            there is a beam.
         confidence: tell how probable the sentence and its words are; None: unless there is a beam,
             as this needs an exact search.
         nbest: most alternatives to give, the best sentence included; 0: none.
@@ -42,6 +46,7 @@ class Search:
     widen: bool = False
     lm_scale: float | None = None
     word_penalty: float | None = None
+    decide: str | None = None
     confidence: bool | None = None
     nbest: int = 0
     lattice: bool = False
@@ -54,6 +59,8 @@ class Search:
             raise ConfigError(f"the beam is {self.beam:g}; it must be above 0 (none: exact)")
         if self.lattice_beam is not None and not self.lattice_beam > 0:
             raise ConfigError(f"the lattice beam is {self.lattice_beam:g}; it must be above 0")
+        if self.decide not in (None, *DECISIONS):
+            raise ConfigError(f"decide is {self.decide!r}; choose one of {', '.join(DECISIONS)}")
         for name, least in (("batch_size", 1), ("nbest", 0), ("max_active", 1)):
             value = getattr(self, name)
             if value is not None and value < least:

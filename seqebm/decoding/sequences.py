@@ -17,6 +17,7 @@ from torch import Tensor
 from seqebm.data import Utterance, collate
 from seqebm.data.batching import Example
 from seqebm.decoding.batches import in_batches, refused
+from seqebm.decoding.decision import decide
 from seqebm.decoding.labels import LabelDecoder
 from seqebm.decoding.lattice import (
     Ints,
@@ -94,7 +95,11 @@ class TrellisDecoder:
         self.lattice = cast(Any, model.lattice)
         self.classes = Classes.of(self.lattice.graphs)
         self.shift = model.frontend.frame_shift * model.features.subsampling
+        self.model_beta = model.beta
         self.beta = model.beta if math.isfinite(model.beta) else 1.0
+        inference = model.config.inference
+        self.decide = search.decide or (inference.decide if search.beam is None else "path")
+        self.candidates = inference.candidates
         self._current: tuple[Graph, Ints] | None = None
 
     def __call__(
@@ -111,8 +116,8 @@ class TrellisDecoder:
         ]
 
     def _answer(self, name: str, found: Found) -> Transcription | SeqebmError:
-        if not self.search.lattices:
-            return self._transcription(name, found, None)
+        if not self.search.lattices and self.decide == "path":
+            return self._transcription(name, found, None, found.trellis.graph(found.item))
         width = self.search.lattice_beam or _NEGLIGIBLE / self.beta
         # One at a time: the lattice of an untrained model may fill much of the memory.
         unrolled = unroll(found, name, self.search, width, self.shift)
@@ -124,9 +129,20 @@ class TrellisDecoder:
             # The lattice is exact, and the beam had lost what is better.
             energy, path = lattice.best_path()
             found = found._replace(energy=energy, path=path, beam=None)
-        return self._transcription(name, found, lattice)
+        whole = found.trellis.graph(found.item)
+        if self.decide != "path":
+            found = self._decided(found, lattice)
+        return self._transcription(name, found, lattice, whole)
 
-    def _transcription(self, name: str, found: Found, lattice: Lattice | None) -> Transcription:
+    def _decided(self, found: Found, lattice: Lattice) -> Found:
+        names = self.lattice.graphs
+        texts = [names.text(path.outputs) for path in n_best(lattice.graph, self.candidates)]
+        graphs = [names.clamped(text) for text in texts]
+        return decide(found, texts, graphs, self.decide, self.model_beta)
+
+    def _transcription(
+        self, name: str, found: Found, lattice: Lattice | None, whole: Graph
+    ) -> Transcription:
         graph = found.trellis.graph(found.item)
         words = segments(graph, found.path, self.classes).words
         labels = found.trellis.output(found.item, found.path)
@@ -136,7 +152,7 @@ class TrellisDecoder:
             each = word_posteriors(
                 lattice,
                 arc_posteriors(lattice.graph, self.beta),
-                self._words_of_states(graph)[graph.dst[lattice.arc]],
+                self._words_of_states(whole)[whole.dst[lattice.arc]],
                 self.classes, words, labels,
             )  # fmt: skip
             words = tuple(w._replace(confidence=c) for w, c in zip(words, each, strict=True))
@@ -151,6 +167,7 @@ class TrellisDecoder:
             frame_shift=self.shift,
             beam=found.beam,
             lattice=lattice if self.search.lattice else None,
+            decided=self.decide,
         )
 
     def _alternatives(self, lattice: Lattice | None) -> tuple[Alternative, ...]:

@@ -22,16 +22,17 @@ class Transcription:
 
     Attributes:
         id: utterance id (the file's path, for files given by hand).
-        text: the words of the path of lowest energy, with single spaces; may be empty.
-        energy: energy of that path.
+        text: the words decided for, with single spaces; may be empty.
+        energy: energy of its best path.
         confidence: Gibbs probability of the text, all its paths added, at the model's β (at
             β = ∞: of β = 1); None if it was not asked for.
         words: the words with their frames and, with ``confidence``, their own.
-        alternatives: the distinct texts of lowest energy, the first of which is ``text``.
+        alternatives: the distinct texts whose best paths have the lowest energies, lowest first.
         frames: feature frames of the utterance.
         frame_shift: seconds between feature frames.
         beam: the beam that the path was found with; None: exact.
         lattice: what the alternatives are taken from, if it was asked for.
+        decided: how it was decided for: "path", "sentence" or "words".
     """
 
     id: str
@@ -44,6 +45,7 @@ class Transcription:
     frame_shift: float
     beam: float | None = None
     lattice: Lattice | None = None
+    decided: str = "path"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; without the lattice."""

@@ -30,6 +30,13 @@ class Inference(Options):
     """How answers compete."""
 
     beta: float = Field(1.0, gt=0, description="inverse temperature; .inf takes the minimum")
+    decide: Literal["path", "sentence", "words"] = Field(
+        "path", description="which string of words is the answer: that of the best path, of the "
+        "least free energy (all its paths added), or of the fewest word errors to be expected",
+    )  # fmt: skip
+    candidates: int = Field(
+        10, ge=1, description="strings of words that sentence and words choose from"
+    )
 
 
 class Training(Options):

@@ -20,6 +20,7 @@ from seqebm.graphs import enumerate_paths
 from seqebm.hooks import TextFile
 from seqebm.lattices.chain import Chain
 from seqebm.lattices.hmm import HMM
+from seqebm.models.config import Inference
 
 SHIFT = 0.02
 LM = TextFile(
@@ -61,6 +62,7 @@ def make(beta=1.0, seed=0, words=("a", "b"), features=3, **options):
         lattice.transitions.normal_()
     return SimpleNamespace(
         lattice=lattice, beta=beta, vocabulary=words, frontend=SimpleNamespace(frame_shift=0.01),
+        config=SimpleNamespace(inference=Inference()),
         features=SimpleNamespace(subsampling=2),
     )  # fmt: skip
 
