@@ -19,10 +19,7 @@ from seqebm.data.batching import Example
 from seqebm.decoding.batches import in_batches, refused
 from seqebm.decoding.decision import decide
 from seqebm.decoding.labels import LabelDecoder
-from seqebm.decoding.lattice import (
-    Ints,
-    Lattice,
-    arc_posteriors,
+from seqebm.decoding.posteriors import (
     sentence_posterior,
     word_posteriors,
     words_of_states,
@@ -31,7 +28,9 @@ from seqebm.decoding.search import Found, Search, best_paths, settings, unroll
 from seqebm.decoding.segments import Classes, segments
 from seqebm.decoding.transcription import Alternative, Transcription
 from seqebm.errors import ConfigError, SeqebmError
-from seqebm.graphs import Graph, n_best
+from seqebm.graphs import Graph, n_best, posteriors
+from seqebm.graphs.graph import Ints
+from seqebm.lattices.unrolled import UnrolledGraph
 from seqebm.models import Recognizer
 
 _NEGLIGIBLE = 12.0  # a path of this much more energy (times β) has 6e-6 of the best one's weight
@@ -123,25 +122,26 @@ class TrellisDecoder:
         unrolled = unroll(found, name, self.search, width, self.shift)
         if isinstance(unrolled, SeqebmError):
             return unrolled
-        lattice = Lattice.of(found.trellis.graph(found.item), unrolled)
+        lattice = UnrolledGraph.of(found.trellis.graph(found.item), unrolled)
         rounding = 1e-5 * (1 + abs(found.energy))
         if found.beam is not None and unrolled.best < found.energy - rounding:
             # The lattice is exact, and the beam had lost what is better.
-            energy, path = lattice.best_path()
-            found = found._replace(energy=energy, path=path, beam=None)
+            better = lattice.best_path()
+            assert better is not None  # that is what `best` says
+            found = found._replace(energy=better[0], path=better[1], beam=None)
         whole = found.trellis.graph(found.item)
         if self.decide != "path":
             found = self._decided(found, lattice)
         return self._transcription(name, found, lattice, whole)
 
-    def _decided(self, found: Found, lattice: Lattice) -> Found:
+    def _decided(self, found: Found, lattice: UnrolledGraph) -> Found:
         names = self.lattice.graphs
         texts = [names.text(path.outputs) for path in n_best(lattice.graph, self.candidates)]
         graphs = [names.clamped(text) for text in texts]
         return decide(found, texts, graphs, self.decide, self.model_beta)
 
     def _transcription(
-        self, name: str, found: Found, lattice: Lattice | None, whole: Graph
+        self, name: str, found: Found, lattice: UnrolledGraph | None, whole: Graph
     ) -> Transcription:
         graph = found.trellis.graph(found.item)
         words = segments(graph, found.path, self.classes).words
@@ -151,7 +151,7 @@ class TrellisDecoder:
             confidence = sentence_posterior(lattice.graph, labels, self.beta)
             each = word_posteriors(
                 lattice,
-                arc_posteriors(lattice.graph, self.beta),
+                posteriors(lattice.graph, self.beta)[: lattice.graph.arcs],
                 self._words_of_states(whole)[whole.dst[lattice.arc]],
                 self.classes, words, labels,
             )  # fmt: skip
@@ -170,7 +170,7 @@ class TrellisDecoder:
             decided=self.decide,
         )
 
-    def _alternatives(self, lattice: Lattice | None) -> tuple[Alternative, ...]:
+    def _alternatives(self, lattice: UnrolledGraph | None) -> tuple[Alternative, ...]:
         if lattice is None or not self.search.nbest:
             return ()
         symbols = lattice.graph.osymbols

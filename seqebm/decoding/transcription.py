@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from seqebm.decoding.lattice import Lattice
 from seqebm.decoding.segments import Segment
+from seqebm.lattices.unrolled import UnrolledGraph
 
 
 class Alternative(NamedTuple):
@@ -44,7 +44,7 @@ class Transcription:
     frames: int
     frame_shift: float
     beam: float | None = None
-    lattice: Lattice | None = None
+    lattice: UnrolledGraph | None = None
     decided: str = "path"
 
     def as_dict(self) -> dict[str, Any]:

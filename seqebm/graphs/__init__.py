@@ -12,7 +12,7 @@ from seqebm.graphs.builders import (
 )
 from seqebm.graphs.determinise import bind, determinise
 from seqebm.graphs.draw import dot, plot
-from seqebm.graphs.edit import edit_cost
+from seqebm.graphs.edit import edit_cost, hamming_cost
 from seqebm.graphs.epsilon import remove_epsilon
 from seqebm.graphs.graph import Derived, Graph
 from seqebm.graphs.hierarchy import replace
@@ -25,7 +25,7 @@ from seqebm.graphs.rational import closure, concat, project, reverse, union
 from seqebm.graphs.sampling import equivalent, random_paths
 from seqebm.graphs.symbols import EPSILON, Symbols
 from seqebm.graphs.text import read_symbols, read_text, write_symbols, write_text
-from seqebm.graphs.totals import prune, shortest_path, total_energy
+from seqebm.graphs.totals import posteriors, prune, shortest_path, total_energy
 from seqebm.graphs.trim import (
     arc_sort,
     connect,
@@ -62,6 +62,7 @@ __all__ = [
     "enumerate_paths",
     "epsilon_order",
     "equivalent",
+    "hamming_cost",
     "intersect",
     "lexicon_graph",
     "linear",
@@ -69,6 +70,7 @@ __all__ = [
     "ngram",
     "path_energy",
     "plot",
+    "posteriors",
     "project",
     "prune",
     "random_paths",

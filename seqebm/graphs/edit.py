@@ -1,4 +1,4 @@
-"""The automaton that knows how many edits a string is away from a given one."""
+"""Automata that know how far a string is from a given one: edits, or wrong positions."""
 
 from __future__ import annotations
 
@@ -90,3 +90,20 @@ def edit_cost(
     return Graph.make(
         states, arcs, [0], np.arange(states), energy, isymbols=symbols, osymbols=symbols
     )
+
+
+def hamming_cost(string: Sequence[int], labels: Sequence[int]) -> Graph:
+    """The acceptor of every string over ``labels`` with the number of positions that are wrong.
+
+    A string longer or shorter than ``string`` pays 1 for each label too many or missing.
+    """
+    target = np.asarray(string, np.int64)
+    alphabet = np.asarray(labels, np.int64)
+    count = len(target)
+    place = np.repeat(np.arange(count + 1), len(alphabet))
+    read = np.tile(alphabet, count + 1)
+    arcs = np.stack([place, np.minimum(place + 1, count), read, read], 1)
+    wrong = np.append(target, 0)[place] != read
+    missing = count - np.arange(count + 1)
+    energy = np.concatenate([wrong.astype(np.float64), [0.0], missing])
+    return Graph.make(count + 1, arcs, [0], np.arange(count + 1), energy)

@@ -138,6 +138,42 @@ def total_energy(graph: Graph, weights: ArrayLike | None = None, beta: float = 1
     return softmin(forward[graph.finals] + energies[graph.arcs + len(graph.starts) :], beta)
 
 
+def posteriors(graph: Graph, beta: float, weights: ArrayLike | None = None) -> Floats:
+    """``(E,)`` probability that a path takes each entry, under exp(-β E) over all paths.
+
+    At ``beta=inf``: 1 along the best path, else 0. All 0 if there is no path.
+
+    Args:
+        graph: an acyclic graph; at ``beta=inf`` any graph.
+        beta: inverse temperature, above 0.
+        weights: ``(W,)`` values of the tied weights; None: fixed energies only.
+
+    Raises :class:`GraphError` for cycles as :func:`total_energy`.
+    """
+    shares = np.zeros(graph.entries)
+    if beta == math.inf:
+        best = shortest_path(graph, weights)
+        shares[list(best.entries) if best else []] = 1.0
+        return shares
+    through, total = _through(graph, graph.energies(weights), beta)
+    if total < math.inf:
+        # The same sum in another order may come out a little lower.
+        shares = np.exp(-beta * np.maximum(through - total, 0.0))
+    return shares
+
+
+def _through(graph: Graph, energies: Floats, beta: float) -> tuple[Floats, float]:
+    """``(E,)`` free energy of the paths that take each entry, and of all paths."""
+    first, last = graph.arcs, graph.arcs + len(graph.starts)
+    forward, backward = _sums(graph, energies, beta)
+    through = np.concatenate((
+        forward[graph.src] + energies[:first] + backward[graph.dst],
+        energies[first:last] + backward[graph.starts],
+        forward[graph.finals] + energies[last:],
+    ))  # fmt: skip
+    return through, softmin(through[last:], beta)
+
+
 def prune(
     graph: Graph, beam: float, weights: ArrayLike | None = None, beta: float = math.inf
 ) -> Derived:
@@ -160,13 +196,7 @@ def prune(
         raise GraphError(f"prune: beam is {beam}; it must be 0 or more")
     energies = graph.energies(weights)
     first, last = graph.arcs, graph.arcs + len(graph.starts)
-    forward, backward = _sums(graph, energies, beta)
-    through = np.concatenate((
-        forward[graph.src] + energies[:first] + backward[graph.dst],
-        energies[first:last] + backward[graph.starts],
-        forward[graph.finals] + energies[last:],
-    ))  # fmt: skip
-    total = softmin(through[last:], beta)
+    through, total = _through(graph, energies, beta)
     # The same sum in another order differs in the last digits.
     kept = (through <= total + beam + 1e-9 * (1 + abs(total))) & (through < np.inf)
     states = np.zeros(graph.states, dtype=bool)

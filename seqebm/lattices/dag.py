@@ -8,29 +8,25 @@ from anywhere; :meth:`Dag.of` takes those of the graphs and their tied weights.
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from seqebm.errors import DataError, GraphError
-from seqebm.graphs import Derived, Graph, compose, difference, edit_cost, linear, topological_order
+from seqebm.errors import GraphError
+from seqebm.graphs import Graph, topological_order
 from seqebm.graphs.nbest import n_best
 from seqebm.graphs.paths import Path, path_of
-from seqebm.hooks import Request, Terms
 from seqebm.kernels.dag import Dags, pack_dags
 from seqebm.kernels.ops_dag import dag_best_path, dag_free_energy, dag_posteriors
 from seqebm.kernels.packed import Topology
+from seqebm.lattices.strings import Operation, StringLattice
 
 
-class Dag:
+class Dag(StringLattice):
     """The lattice of G items, each with an acyclic graph of its own.
-
-    Answers are output strings (olabels along a path, epsilons skipped); the latent variable is the
-    path that writes one.
 
     Args:
         graphs: G graphs.
@@ -75,6 +71,15 @@ class Dag:
         """``(G,)`` F_β over all paths, differentiable; +inf where there is none."""
         return dag_free_energy(self.packed, self.energies, beta)
 
+    @property
+    def items(self) -> int:
+        """Number of graphs, G."""
+        return len(self.graphs)
+
+    def best_strings(self) -> list[tuple[int, ...] | None]:
+        """For each item what its path of least energy writes; None where there is none."""
+        return [path and path.outputs for path in self.best_path()]
+
     def best_path(self) -> list[Path | None]:
         """The path of least energy of each item, None where there is none; no gradient."""
         _, found = dag_best_path(self.packed, self.energies)
@@ -94,83 +99,30 @@ class Dag:
             for graph, energies in zip(self.graphs, self._separate(), strict=True)
         ]
 
-    def clamped(self, targets: Sequence[Sequence[int]]) -> Dag:
-        """The paths that write each item's target (labels, none 0)."""
-        return self._derived(targets, lambda graph, target: compose(graph, linear(target)))
-
-    def rivals(self, targets: Sequence[Sequence[int]]) -> Dag:
-        """The paths that write anything but the target."""
-        return self._derived(targets, difference)
-
-    def costly(self, targets: Sequence[Sequence[int]], request: Request) -> Dag:
-        """All paths, less ``request.scale`` times the cost of what they write."""
-        extra: list[Tensor] = []
-
-        def product(graph: Graph, target: Sequence[int]) -> Derived:
-            labels = np.union1d(graph.olabel[graph.olabel > 0], np.asarray(target, np.int64))
-            if request.cost == "edit":
-                cost = edit_cost(target, labels.tolist(), request.cap)
-            else:
-                cost = hamming_cost(target, labels.tolist())
-            result = compose(graph, cost)
-            charges = result.maps[1] @ cost.energy
-            extra.append(torch.from_numpy(-request.scale * charges))
-            return result
-
-        plain = self._derived(targets, product)
-        charges = torch.cat(extra).to(plain.energies.dtype)
-        return Dag(plain.graphs, plain.energies + charges)
-
-    def terms(
-        self, targets: Sequence[Sequence[int]], beta: float, request: Request = Request()
-    ) -> Terms:
-        """The three numbers of each item; those that ``request`` leaves out are NaN.
-
-        ``offending`` is exact: the least energy of a string that is not the target.
-
-        Args:
-            targets: for each item the labels of its right answer.
-            beta: inverse temperature; inf is legal.
-            request: which numbers, and what cost they are augmented by. ``"hamming"`` compares
-                position by position; a label too many or missing counts as a wrong one.
-
-        Raises :class:`DataError` for a wrong number of targets.
-        """
-        if len(targets) != len(self.graphs):
-            raise DataError(f"{len(targets)} targets for {len(self.graphs)} graphs")
-        correct = self.clamped(targets).free_energy(beta)
-        contrastive = offending = torch.full_like(correct, math.nan)
-        if request.contrastive:
-            contrastive = self.free_energy(beta)
-        if request.offending:
-            # The difference must come last: the product with a cost keeps all strings.
-            lattice = self if request.cost is None else self.costly(targets, request)
-            offending = lattice.rivals(targets).free_energy(math.inf)
-        return Terms(correct, contrastive, offending, beta)
-
     def _separate(self) -> list[np.ndarray]:
         sizes = [graph.entries for graph in self.graphs]
         return [part.double().numpy() for part in self.energies.detach().split(sizes)]
 
-    def _derived(
-        self,
-        targets: Sequence[Sequence[int]],
-        operation: Callable[[Graph, Sequence[int]], Derived],
-    ) -> Dag:
+    def derived(self, targets: Sequence[Sequence[int]], operation: Operation) -> Dag:
         """The lattice that an operation makes of each graph; energies follow the arc maps."""
         graphs, gathered, entries = [], [], 0
         parts = self.energies.split([graph.entries for graph in self.graphs])
         for graph, target, energies in zip(self.graphs, targets, parts, strict=True):
-            result = operation(graph, target)
+            # Without energies of its own, what the result has is the other operand's.
+            result = operation(_bare(graph), target)
             gathered.append(_gather(result.maps[0], energies, entries))
             graphs.append(result.graph)
             entries += result.graph.entries
-        total = self.energies.new_zeros(entries)
-        rows = [rows for rows, _ in gathered]
-        if rows:
-            values = torch.cat([values for _, values in gathered])
-            total = total.index_add(0, torch.cat(rows), values)
+        fixed = [torch.from_numpy(graph.energy) for graph in graphs]
+        total = torch.cat([*fixed, torch.zeros(0)]).to(self.energies.dtype)
+        for rows, values in gathered:
+            total = total.index_add(0, rows, values)
         return Dag(graphs, total)
+
+
+def _bare(graph: Graph) -> Graph:
+    nothing = csr_array((graph.entries, 0))
+    return dataclasses.replace(graph, energy=np.zeros(graph.entries), ties=nothing)
 
 
 def _topology(number: int, graph: Graph) -> Topology:
@@ -191,20 +143,3 @@ def _gather(rows: csr_array, values: Tensor, offset: int) -> tuple[Tensor, Tenso
     table = rows.tocoo()
     at, columns = (torch.from_numpy(c.astype(np.int64)) for c in table.coords)
     return at + offset, torch.from_numpy(table.data).to(values.dtype) * values[columns]
-
-
-def hamming_cost(string: Sequence[int], labels: Sequence[int]) -> Graph:
-    """The acceptor of every string over ``labels`` with the number of positions that are wrong.
-
-    A string longer or shorter than ``string`` pays 1 for each label too many or missing.
-    """
-    target = np.asarray(string, np.int64)
-    alphabet = np.asarray(labels, np.int64)
-    count = len(target)
-    place = np.repeat(np.arange(count + 1), len(alphabet))
-    read = np.tile(alphabet, count + 1)
-    arcs = np.stack([place, np.minimum(place + 1, count), read, read], 1)
-    wrong = np.append(target, 0)[place] != read
-    missing = count - np.arange(count + 1)
-    energy = np.concatenate([wrong.astype(np.float64), [0.0], missing])
-    return Graph.make(count + 1, arcs, [0], np.arange(count + 1), energy)

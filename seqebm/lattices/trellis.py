@@ -9,16 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from seqebm.graphs import Graph
+from seqebm.graphs import Graph, n_best
 from seqebm.kernels import ops_trellis
 from seqebm.kernels.ops_trellis import Path
 from seqebm.kernels.packed import Packed, Topology, concatenate, pack
 from seqebm.lattices.closure import Component, close
+from seqebm.lattices.strings import Operation, StringLattice
+from seqebm.lattices.unrolled import UnrolledGraph
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,15 @@ class Prepared:
     """Graphs in the form that kernels take, made once and used at every step.
 
     Attributes:
-        graphs: the G graphs; ilabels are emission classes + 1.
+        sources: the G graphs as they were given; ilabels are emission classes + 1.
+        graphs: the same with epsilon cycles closed: what paths are numbered by.
         packed: their topology.
         fixed: ``(E,)`` float64 fixed energies of all entries, graph after graph.
         rows, columns, counts: the ties of all entries as triplets (entry, weight, how often).
         components: epsilon cycles, whose closures have energies that are no such sums.
     """
 
+    sources: tuple[Graph, ...]
     graphs: tuple[Graph, ...]
     packed: Packed
     fixed: Tensor
@@ -56,6 +61,7 @@ class Prepared:
 
 def prepare(graph: Graph) -> Prepared:
     """Pack one graph; epsilon cycles are closed (:mod:`seqebm.lattices.closure`)."""
+    source = graph
     graph, components = close(graph)
     topology = Topology(
         graph.states, graph.src, graph.dst, graph.ilabel - 1, graph.starts, graph.finals
@@ -63,6 +69,7 @@ def prepare(graph: Graph) -> Prepared:
     ties = graph.ties.tocoo()
     rows, columns = ties.coords
     return Prepared(
+        (source,),
         (graph,),
         pack([topology]),
         torch.from_numpy(graph.energy),
@@ -79,6 +86,7 @@ def together(parts: Sequence[Prepared]) -> Prepared:
         return parts[0]
     offsets = np.cumsum([0, *(len(p.fixed) for p in parts)])
     return Prepared(
+        tuple(g for p in parts for g in p.sources),
         tuple(g for p in parts for g in p.graphs),
         concatenate([p.packed for p in parts]),
         torch.cat([p.fixed for p in parts]),
@@ -91,7 +99,14 @@ def together(parts: Sequence[Prepared]) -> Prepared:
     )
 
 
-class Trellis:
+class Answer(NamedTuple):
+    """An output string and the energy of its best path."""
+
+    energy: float
+    outputs: tuple[int, ...]
+
+
+class Trellis(StringLattice):
     """The lattice of B items: each follows one of the prepared graphs through its frames.
 
     Args:
@@ -119,8 +134,13 @@ class Trellis:
             self._energies[beta] = self.prepared.energies(self.weights, beta)
         return self._energies[beta]
 
+    @property
+    def items(self) -> int:
+        """Number of items, B."""
+        return len(self.emissions)
+
     def graph(self, item: int) -> Graph:
-        """The graph that an item follows."""
+        """The graph that an item follows, epsilon cycles closed."""
         return self.prepared.graphs[int(self.graph_of[item])]
 
     def free_energy(self, beta: float) -> Tensor:
@@ -154,6 +174,31 @@ class Trellis:
             self.emissions.detach(), self.lengths, self.prepared.packed, self.graph_of,
             self.energies().detach(), beam, max_active,
         )  # fmt: skip
+
+    def n_best(self, n: int, beam: float = math.inf) -> list[list[Answer]]:
+        """For each item the ``n`` distinct output strings of least energy, best first.
+
+        Args:
+            n: how many; there are fewer if there are fewer strings (within the beam).
+            beam: how far above the best path to look; inf: everything, which takes memory in
+                proportion to frames times arcs. What is found within a beam is exact.
+        """
+        found = []
+        for b, unrolled in enumerate(self.unroll(beam)):
+            graph = UnrolledGraph.of(self.graph(b), unrolled).graph
+            found.append([Answer(path.energy, path.outputs) for path in n_best(graph, n)])
+        return found
+
+    def best_strings(self) -> list[tuple[int, ...] | None]:
+        """For each item what its path of least energy writes; None where there is none."""
+        _, paths = self.best_path()
+        return [path and self.output(b, path) for b, path in enumerate(paths)]
+
+    def derived(self, targets: Sequence[Sequence[int]], operation: Operation) -> Trellis:
+        """The lattice that an operation makes of each item's graph; tied weights are the same."""
+        graphs = [self.prepared.sources[g] for g in self.graph_of.tolist()]
+        parts = [prepare(operation(g, t).graph) for g, t in zip(graphs, targets, strict=True)]
+        return Trellis(together(parts), self.emissions, self.lengths, self.weights)
 
     def output(self, item: int, path: Path) -> tuple[int, ...]:
         """The output labels along a path."""

@@ -1,4 +1,4 @@
-"""Posteriors of arcs and of whole strings in an acyclic graph, against all paths one by one."""
+"""Posteriors of entries and of whole strings in an acyclic graph, against all paths one by one."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqebm.decoding.lattice import arc_posteriors, sentence_posterior
-from seqebm.graphs import Graph, enumerate_paths
+from seqebm.decoding.posteriors import sentence_posterior
+from seqebm.graphs import Graph, enumerate_paths, posteriors
 
 
 @st.composite
@@ -38,13 +38,13 @@ def test_posteriors(graph, beta):
     paths = [p for p in enumerate_paths(graph, graph.arcs) if p.energy < math.inf]
     weights = np.exp(-beta * np.array([p.energy for p in paths]))
     if not paths:
-        assert not arc_posteriors(graph, beta).any()
+        assert not posteriors(graph, beta).any()
         assert sentence_posterior(graph, (1,), beta) == 0
         return
-    expected = np.zeros(graph.arcs)
+    expected = np.zeros(graph.entries)
     for path, weight in zip(paths, weights / weights.sum(), strict=True):
-        expected[list(path.entries[1:-1])] += weight
-    np.testing.assert_allclose(arc_posteriors(graph, beta), expected, atol=1e-9)
+        expected[list(path.entries)] += weight
+    np.testing.assert_allclose(posteriors(graph, beta), expected, atol=1e-9)
     strings = {p.outputs for p in paths}
     shares = {s: sentence_posterior(graph, s, beta) for s in strings}
     assert sum(shares.values()) == pytest.approx(1)

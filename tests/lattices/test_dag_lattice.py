@@ -67,11 +67,14 @@ def test_numbers_are_those_of_all_paths(seed, beta, cost):
         paths = list(enumerate_paths(graphs[g], 9, weights=weights.numpy()))
         right = [p.energy for p in paths if p.outputs == targets[g]]
         charge = (lambda outputs, t: COSTS[cost](outputs, t) * 0.7) if cost else lambda *_: 0.0
-        wrong = [p.energy - charge(p.outputs, targets[g]) for p in paths if p.outputs != targets[g]]
+        costly = {p: p.energy - charge(p.outputs, targets[g]) for p in paths}
+        wrong = [p for p in paths if p.outputs != targets[g]]
+        worst = min(wrong, key=costly.__getitem__).outputs if wrong else None
+        rival = [costly[p] for p in wrong if p.outputs == worst]
         every = softmin([p.energy for p in paths], beta)
         assert terms.correct[g].item() == pytest.approx(softmin(right, beta))
         assert terms.contrastive[g].item() == pytest.approx(every)
-        assert terms.offending[g].item() == pytest.approx(softmin(wrong, math.inf))
+        assert terms.offending[g].item() == pytest.approx(softmin(rival, beta))
         assert free[g].item() == pytest.approx(every)
         if not math.isinf(beta):
             expected = np.zeros(sizes[g])
@@ -145,5 +148,5 @@ def test_errors():
         Dag.of([good, loop])
     with pytest.raises(GraphError, match=r"\(2,\) do not fit the 3 entries"):
         Dag([good], torch.zeros(2))
-    with pytest.raises(DataError, match="2 targets for 1 graphs"):
+    with pytest.raises(DataError, match="2 targets for 1 items"):
         Dag.of([good]).terms([(1,), (1,)], 1.0)
