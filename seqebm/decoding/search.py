@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,6 +14,8 @@ from torch import Tensor
 from seqebm.errors import ConfigError, InfeasibleError, SeqebmError
 from seqebm.kernels.ops_trellis import EmptyBeamError, Path, Unrolled
 from seqebm.lattices.trellis import Trellis
+
+logger = logging.getLogger(__name__)
 
 DECISIONS = ("path", "sentence", "words")
 _DOUBLINGS = 20  # of a beam, before the search is made exact
@@ -27,7 +31,7 @@ class Search:
         beam: drop a partial path whose energy exceeds the best one's at its frame by more than
             this; None: exact.
         widen: double an emptied beam (or ``max_active``) until a path survives, instead of giving
-            an error.
+            an error. Which it was in the end is logged.
         lm_scale, word_penalty: in place of the model's own; None: the model's.
         decide: which string is the answer, "path", "sentence" or "words" (see
             :mod:`seqebm.decoding.decision`); None: as the model's config says, but the path's if
@@ -59,6 +63,10 @@ class Search:
             raise ConfigError(f"the beam is {self.beam:g}; it must be above 0 (none: exact)")
         if self.lattice_beam is not None and not self.lattice_beam > 0:
             raise ConfigError(f"the lattice beam is {self.lattice_beam:g}; it must be above 0")
+        for name in ("lm_scale", "word_penalty"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise ConfigError(f"{name} is {value:g}; it must be a finite number")
         if self.decide not in (None, *DECISIONS):
             raise ConfigError(f"decide is {self.decide!r}; choose one of {', '.join(DECISIONS)}")
         for name, least in (("batch_size", 1), ("nbest", 0), ("max_active", 1)):
@@ -185,7 +193,12 @@ def unroll(
     most = search.max_active
     while True:
         try:
-            return alone.unroll(width, most)[0]
+            unrolled = alone.unroll(width, most)[0]
+            if most != search.max_active:
+                logger.info(
+                    "%s: widened from %d to %d active states", name, search.max_active, most
+                )
+            return unrolled
         except EmptyBeamError as error:
             assert most is not None
             if not search.widen:
@@ -205,6 +218,8 @@ def _widened(trellis: Trellis, name: str, beam: float | None, shift: float) -> F
         with contextlib.suppress(EmptyBeamError):
             energies, (path,) = trellis.best_path(wider)
             if path is not None:
+                now = "an exact search" if wider is None else f"a beam of {wider:g}"
+                logger.info("%s: widened from a beam of %g to %s", name, beam, now)
                 return Found(trellis, 0, float(energies[0]), path, wider)
     return _no_path(trellis, 0, name, None, shift)
 

@@ -84,9 +84,10 @@ def read_arpa(source: str | Path, name: str | None = None) -> Arpa:
     text, name = read_source(source, name, "language model")
     lines = [line.strip() for line in text.splitlines()]
     if "\\data\\" not in lines:
+        # One line is perhaps a path that was meant to be a Path.
+        hint = " (Give the path of a file as a Path.)" if len(lines) == 1 else ""
         raise DataError(
-            f"{name}: has no line \\data\\; is it the text of an n-gram model in ARPA "
-            "format? (The path of a file must be a Path.)"
+            f"{name}: has no line \\data\\: is it an n-gram model in ARPA format?{hint}"
         )
     declared: dict[int, int] = {}
     energy: dict[Gram, float] = {}

@@ -99,7 +99,8 @@ def validate(model: type[BaseModel], values: Any, where: str) -> Any:
             elif fault["type"] == "missing":  # its input is all that surrounds it
                 lines.append(f"{place}: is missing; it has no default.")
             else:
-                lines.append(f"{place}: {fault['msg']} (got {fault['input']!r}).")
+                reason = fault["msg"].removeprefix("Value error, ")
+                lines.append(f"{place}: {reason} (got {fault['input']!r}).")
         raise ConfigError("\n".join(lines)) from None
 
 

@@ -56,8 +56,10 @@ class HMM(nn.Module):
             "at each state sum to 1; none: energies are free",
         )  # fmt: skip
         transitions: Literal["learned", "fixed"] = "learned"
-        lm_scale: float = Field(1.0, ge=0, description="factor of the language model's energies")
-        word_penalty: float = Field(0.0, description="energy of every word")
+        lm_scale: float = Field(
+            1.0, ge=0, allow_inf_nan=False, description="factor of the language model's energies"
+        )
+        word_penalty: float = Field(0.0, allow_inf_nan=False, description="energy of every word")
         dropout: float = Field(0.0, ge=0, lt=1, description="on the features, in training")
 
     def __init__(self, options: HMM.Options, input_dim: int, vocabulary: tuple[str, ...]) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-import yaml
 from lightning_fabric import Fabric
 from lightning_fabric.loggers import Logger
 from torch import Tensor
@@ -21,14 +20,11 @@ from seqebm.errors import ConfigError, DataError, InfeasibleError
 from seqebm.hooks import Terms, get_host
 from seqebm.models import Config, Recognizer
 from seqebm.models.recognizer import vocabulary_of
-from seqebm.models.storage import write_bytes
 from seqebm.training import checkpoints, optimisation
+from seqebm.training.directory import claim
 from seqebm.training.metrics import EnergyMeter, write_history
 
 logger = logging.getLogger(__name__)
-
-# What may be changed between the first run and a resumed one.
-RESUMABLE = {"logger", "keep_checkpoints", "threads", "accelerator", "patience"}
 
 
 @dataclass(frozen=True)
@@ -90,30 +86,12 @@ class _Run:
         checkpoints.seed_epoch(self.training.seed, 0)
         source = _load(data)
         self.model = Recognizer(config, vocabulary_of(config, source.texts))
-        self._claim_directory()
+        claim(self.exp, config)
         self.train_set = self._dataset(source)
         self.valid_set = self._dataset(_load(valid)) if valid is not None else None
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Any] = {}
         self.epoch = self.step = 0
-
-    def _claim_directory(self) -> None:
-        """Write config.yaml, or compare with the one that is there."""
-        path = self.exp / "config.yaml"
-        if path.exists():
-            try:
-                before = yaml.safe_load(path.read_text(encoding="utf-8"))
-            except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-                raise ConfigError(
-                    f"{path}: cannot be read ({error}): give another --exp, or delete {self.exp}"
-                ) from error
-            changed = sorted(_differences(before, yaml.safe_load(self.config.to_yaml())))
-            if changed:
-                raise ConfigError(
-                    f"{self.exp} holds a run with another config (it differs in "
-                    f"{', '.join(changed)}): give another --exp, or delete {self.exp}"
-                )
-        write_bytes(path, self.config.to_yaml().encode())
 
     def _dataset(self, source: DataDir) -> SignalDataset:
         frontend = self.model.frontend
@@ -252,11 +230,12 @@ class _Run:
             f"{len(infeasible)} of {len(self.train_set)} utterances are too short for every "
             f"path of their transcript:\n{listed}"
         )
-        if self.training.bad_utterances == "raise":
+        every = len(infeasible) == len(self.train_set)
+        if every or self.training.bad_utterances == "raise":
+            skip = "" if every else ", or set training.bad_utterances: skip"
             raise InfeasibleError(
                 f"{message}\nShorten the templates (lattice.length) or the state sequences "
-                "(lattice.states), lessen the network's strides, or set training.bad_utterances: "
-                "skip."
+                f"(lattice.states), lessen the network's strides{skip}."
             )
         logger.warning("%s\nThey add nothing to the loss.", message)
 
@@ -389,16 +368,3 @@ class _Run:
 
 def _load(data: str | Path | DataDir) -> DataDir:
     return data if isinstance(data, DataDir) else DataDir.load(data)
-
-
-def _differences(before: Any, now: Any, path: str = "") -> list[str]:
-    """Dotted names of the settings that differ, but for those that may change."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        found = []
-        for key in {*before, *now}:
-            name = f"{path}.{key}" if path else str(key)
-            if path == "training" and key in RESUMABLE:
-                continue
-            found += _differences(before.get(key), now.get(key), name)
-        return found
-    return [] if before == now else [path]

@@ -141,6 +141,8 @@ def test_a_bad_file_does_not_cost_the_others(phrases, tmp_path):
         (["--ctm", "--json"], "both print"),
         (["--beam", "-1"], "beam is -1"),
         (["--lattice-beam", "0"], "lattice beam is 0"),
+        (["--word-penalty", "nan"], "word_penalty is nan"),
+        (["--lm-scale", "inf"], "lm_scale is inf"),
     ],
 )
 def test_usage(phrases, options, words):

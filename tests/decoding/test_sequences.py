@@ -210,7 +210,7 @@ def test_too_short():
     assert "utt0: too short: 4 feature frames, but 6 (about 0.12 s) are needed" in str(results[0])
 
 
-def test_an_emptied_beam_says_where_and_what_to_do():
+def test_an_emptied_beam_says_where_and_what_to_do(caplog):
     model = make(states=3, silence_states=0, words=("a", "b"))
     data = batch(8, 7, scale=8.0, seed=0)
     exact = decode(model, data)
@@ -226,8 +226,10 @@ def test_an_emptied_beam_says_where_and_what_to_do():
         message = str(narrow[b])
         assert message.startswith(f"utt{b}: the beam of 0.001") and "--beam" in message
         assert "0.002" in message and "--widen" in message
-    wide = decode(model, data, beam=1e-3, widen=True)
+    with caplog.at_level("INFO", logger="seqebm"):
+        wide = decode(model, data, beam=1e-3, widen=True)
     for b in failed:
+        assert f"utt{b}: widened from a beam of 0.001 to a beam of {wide[b].beam:g}" in caplog.text
         assert wide[b].beam > 1e-3 and wide[b].energy >= exact[b].energy - 1e-6
     generous = decode(model, data, beam=1e4)
     assert [g.text for g in generous] == [e.text for e in exact]
@@ -251,7 +253,7 @@ def test_a_lattice_mends_what_a_beam_lost():
     pytest.fail("the beam never lost the best path")
 
 
-def test_too_few_active_states():
+def test_too_few_active_states(caplog):
     model = make(states=3, silence_states=0)
     for seed in range(100):
         data = batch(9, 11, scale=6.0, seed=seed)
@@ -264,7 +266,10 @@ def test_too_few_active_states():
     message = str(few[failed[0]])
     assert message.startswith(f"utt{failed[0]}: no path survives frame")
     assert "--max-active (say, to 6)" in message and "--widen" in message
-    assert all(isinstance(a, Transcription) for a in decode(model, data, max_active=3, widen=True))
+    with caplog.at_level("INFO", logger="seqebm"):
+        wide = decode(model, data, max_active=3, widen=True)
+    assert all(isinstance(a, Transcription) for a in wide)
+    assert f"utt{failed[0]}: widened from 3 to 6 active states" in caplog.text
 
 
 def test_a_model_without_numbers():

@@ -50,8 +50,11 @@ def test_other_losses_go_on_from_a_trained_model(phrases, trained, tmp_path):
         settings = (f"loss={name}", f"inference.beta={beta}", f"training.init={trained}",
                     "training.epochs=1", "training.learning_rate=1e-4")  # fmt: skip
         train(config(*settings), phrases / "train", exp)
-        if name != "margin_hinge":  # whose rivals are lower by their cost
-            assert float(rows(exp)[0]["train_accuracy"]) > 0.5, "it did not start from scratch"
+        # Three small steps of Adam away from where it began. (What it then answers may differ: best
+        # paths at β = inf are not what the NLL at β = 1 has trained.)
+        before, after = Recognizer.load(trained), Recognizer.load(exp)
+        apart = after.lattice.linear.weight - before.lattice.linear.weight
+        assert 0 < float(apart.abs().max()) < 1e-3, "it did not start from the trained model"
 
 
 def test_init_of_another_vocabulary_is_refused(phrases, trained, tmp_path):
@@ -71,6 +74,9 @@ def test_what_cannot_fit_is_listed_or_skipped(phrases, tmp_path, caplog):
     train(config(*long, "training.bad_utterances=skip"), phrases / "train", tmp_path / "b")
     assert "too short for every path" in caplog.text
     assert 0 < int(rows(tmp_path / "b")[0]["train_infeasible"]) < 24
+    hopeless = config("lattice.states=99", "training.bad_utterances=skip")
+    with pytest.raises(InfeasibleError, match="24 of 24 utterances are too short"):
+        train(hopeless, phrases / "train", tmp_path / "c")
 
 
 def test_lexicon_and_language_model_are_in_the_model_file(phrases, tmp_path, monkeypatch):
