@@ -1,4 +1,5 @@
-"""Numbers only: warping of sequences onto templates. See docs/kernels.md.
+"""Numbers only: warps, trellises, chains and acyclic graphs. See docs/kernels.md, docs/crf.md.
 
-``patterns`` needs neither torch nor numba; ``ops`` is what the rest of seqebm calls.
+``ops``, ``ops_trellis``, ``ops_chain`` and ``ops_dag`` are what the rest of seqebm calls;
+``patterns`` needs neither torch nor numba.
 """

@@ -53,7 +53,7 @@ def test_other_losses_go_on_from_a_trained_model(phrases, trained, tmp_path):
         # Three small steps of Adam away from where it began. (What it then answers may differ: best
         # paths at β = inf are not what the NLL at β = 1 has trained.)
         before, after = Recognizer.load(trained), Recognizer.load(exp)
-        apart = after.lattice.linear.weight - before.lattice.linear.weight
+        apart = (after.lattice.linear.weight - before.lattice.linear.weight).detach()
         assert 0 < float(apart.abs().max()) < 1e-3, "it did not start from the trained model"
 
 
