@@ -32,6 +32,10 @@ torch.library.define(
     "(Tensor emissions, Tensor lengths, Tensor[] packed, Tensor graph_of, Tensor energies,"
     " float beta, bool with_posterior, bool with_counts) -> (Tensor, Tensor, Tensor)",
 )
+# Products with the gradient of the free energies. NumPy does them: see _doubles.
+torch.library.define(
+    "seqebm::trellis_emission_gradient", "(Tensor posterior, Tensor factor) -> Tensor"
+)
 torch.library.define(
     "seqebm::trellis_entry_gradient",
     "(Tensor counts, Tensor factor, Tensor graph_of, Tensor entry_offsets, Tensor like) -> Tensor",
@@ -112,6 +116,17 @@ def _(emissions, lengths, packed, graph_of, energies, beta, with_posterior, with
     )
 
 
+@torch.library.impl("seqebm::trellis_emission_gradient", "cpu")
+def _emission_gradient(posterior: Tensor, factor: Tensor) -> Tensor:
+    """Gradient (B, T, C) of the emissions: the posteriors times ``factor`` (B,) of each item."""
+    return torch.from_numpy(posterior.numpy() * factor.numpy()[:, None, None])
+
+
+@torch.library.register_fake("seqebm::trellis_emission_gradient")
+def _(posterior, factor):
+    return torch.empty_like(posterior)
+
+
 @torch.library.impl("seqebm::trellis_entry_gradient", "cpu")
 def _entry_gradient(
     counts: Tensor, factor: Tensor, graph_of: Tensor, entry_offsets: Tensor, like: Tensor
@@ -151,7 +166,7 @@ def _backward(ctx, free_gradient, *_):
     factor = free_gradient.masked_fill(infeasible, 0.0)
     to_emissions, to_energies = None, None
     if ctx.with_posterior:
-        to_emissions = posterior * factor[:, None, None]
+        to_emissions = torch.ops.seqebm.trellis_emission_gradient(posterior, factor)
     if ctx.with_counts:
         to_energies = torch.ops.seqebm.trellis_entry_gradient(
             counts, factor, graph_of, offsets, energies

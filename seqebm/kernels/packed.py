@@ -56,7 +56,8 @@ class Packed(NamedTuple):
         labels: (A,) class of each arc, -1 for epsilon, in the order of the topology.
         classes: emission classes that occur, ascending within a graph.
         pull_src, pull_arc: (A,) arcs by group: state they leave, number in the topology.
-        push_group, push_arc: (A,) arcs by the state they leave, those with a label first.
+        push_dst, push_label, push_arc: (A,) arcs by the state they leave, those with a label first:
+            state they enter, class or -1, number in the topology.
         push_end, epsilon_push_end: (S,) where the arcs of a state end in the push arrays.
         turn_src, turn_dst, turn_label, turn_arc: (A,) arcs with a label, in turns: the first arc
             into each state, then the second into each, and so on; epsilon arcs follow as in the
@@ -84,7 +85,8 @@ class Packed(NamedTuple):
     classes: Ints
     pull_src: Ints
     pull_arc: Ints
-    push_group: Ints
+    push_dst: Ints
+    push_label: Ints
     push_arc: Ints
     push_end: Ints
     epsilon_push_end: Ints
@@ -267,7 +269,7 @@ def _pack(number: int, topology: Topology) -> Packed:
         len(first), len(classes),
     )  # fmt: skip
     flat = (
-        starts, finals, label, classes, src[pull], pull, group_of[push], push,
+        starts, finals, label, classes, src[pull], pull, dst[push], label[push], push,
         np.cumsum(np.bincount(src[emitting], minlength=states)),
         len(emitting) + begins[1:],
         src[turn], dst[turn], place_of[group_of[turn]], turn, group_dst, place_of,

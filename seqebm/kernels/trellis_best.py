@@ -13,12 +13,12 @@ import math
 import numpy as np
 from numba import njit
 
-from seqebm.kernels.cpu_rows import ENTRY, JIT, fill, take
+from seqebm.kernels.cpu_rows import ENTRY, take
 from seqebm.kernels.lanes import load, splat, store, where_less
-from seqebm.kernels.trellis_scaled import turns
+from seqebm.kernels.trellis_rows import LEAF, reset, turns
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def energies_at(emissions, items, lengths, t, packed, graph, table, width):
     """Energies of the classes of a graph at frame ``t``: ``table`` (classes * W), written."""
     lanes = len(width)
@@ -32,13 +32,13 @@ def energies_at(emissions, items, lengths, t, packed, graph, table, width):
             table[k * lanes + lane] = energy
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def step(packed, graph, weights, table, rows, before, here, width):
     """Least energies over the arcs that consume a frame: row ``here`` from row ``before``."""
     lanes = len(width)
     src, dst, label = turns(packed, graph)
     states = packed.state_offsets[graph + 1] - packed.state_offsets[graph]
-    fill(rows, here, here + states * lanes, math.inf)
+    reset(rows, here, states * lanes, math.inf, width)
     for a in range(src.size):
         at = here + np.intp(dst[a]) * lanes
         energy = load(rows, before + np.intp(src[a]) * lanes, width) + splat(
@@ -49,7 +49,7 @@ def step(packed, graph, weights, table, rows, before, here, width):
         store(rows, at, where_less(energy, best, energy, best))
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def close(packed, graph, weights, rows, here, width):
     """Follow the epsilon arcs within row ``here``."""
     lanes = len(width)
@@ -68,7 +68,7 @@ def close(packed, graph, weights, rows, here, width):
         store(rows, at, best)
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _entering(
     packed, graph, pointers, state, energies, rows, at, energy, emission, epsilon, stride
 ):
@@ -149,7 +149,7 @@ def best_worker(
         for t in range(longest + 1):
             here = (t if trace else t % 2) * size
             if t == 0:
-                fill(rows, 0, size, math.inf)
+                reset(rows, 0, size, math.inf, width)
                 for n in range(starts):
                     for lane in range(lanes):
                         rows[packed.starts[b0 + n] * lanes + lane] = energies[e0 + arcs + n]

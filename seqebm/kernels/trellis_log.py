@@ -102,7 +102,8 @@ def log_worker(
         base = 0.0
         for t in range(T + 1):
             row = full[t if keep else t % 2]
-            row[:] = math.inf
+            for s in range(states):
+                row[s] = math.inf
             if t == 0:
                 for n in range(starts):
                     row[packed.starts[b0 + n]] = energies[e0 + arcs + n]
@@ -117,17 +118,21 @@ def log_worker(
                     row[packed.group_dst[g]] = _soft_minimum(values, n, beta)
                     g = end
             if g2 > g1:
-                plain[t if keep else t % 2] = row
+                for s in range(states):
+                    plain[t if keep else t % 2, s] = row[s]
             for g in range(g1, g2):
                 n = _candidates(packed, graph, g, g + 1, energies, emissions[b, 0], row, values)
                 values[n] = row[packed.group_dst[g]]
                 row[packed.group_dst[g]] = _soft_minimum(values, n + 1, beta)
-            least = row.min() if states else math.inf
+            least = math.inf
+            for s in range(states):
+                least = min(least, row[s])
             if least < math.inf:
                 base += least
-                row -= least
-                if g2 > g1:
-                    plain[t if keep else t % 2] -= least
+                for s in range(states):
+                    row[s] -= least
+                    if g2 > g1:
+                        plain[t if keep else t % 2, s] -= least
         row = full[T if keep else T % 2]
         for n in range(finals):
             values[n] = row[packed.finals[c0 + n]] + energies[e0 + arcs + starts + n]
@@ -136,9 +141,12 @@ def log_worker(
             continue
         place = count_offsets[b] if with_counts else 0
         if with_counts:
-            counts[place : place + arcs + starts + finals] = 0.0
+            for n in range(arcs + starts + finals):
+                counts[place + n] = 0.0
         if with_posterior:
-            posterior[b] = 0.0
+            for t in range(T):
+                for label in range(posterior.shape[2]):
+                    posterior[b, t, label] = 0.0
         own = np.zeros(arcs + starts + finals)
         now, before = np.zeros(states), np.zeros(states)
         for n in range(finals):
@@ -162,7 +170,8 @@ def log_worker(
                 for n in range(starts):
                     own[arcs + n] = now[packed.starts[b0 + n]]
                 break
-            before[:] = 0.0
+            for s in range(states):
+                before[s] = 0.0
             g = g0
             while g < g1:
                 end = _state_end(packed, g, g1)

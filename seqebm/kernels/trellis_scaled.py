@@ -26,6 +26,10 @@ the best partial paths and the best complete path are more than 500 nats apart, 
 of one frame that can be reached lie 160 nats above the least of the frame.
 
 ``lengths`` may differ between lanes: a lane that has ended has emission factors of 0.
+
+**Memory.** Where posteriors are wanted and the forward rows of all frames would leave the cache,
+one row in about sqrt(T) is kept, and the backward pass computes the rows between again: that takes
+less time than to fetch them from memory, and memory grows with sqrt(T).
 """
 
 from __future__ import annotations
@@ -35,181 +39,175 @@ import math
 import numpy as np
 from numba import njit
 
-from seqebm.kernels import cells
-from seqebm.kernels.cpu_rows import ENTRY, JIT, fill, take
-from seqebm.kernels.lanes import load, splat, store, where_less, zero_like
+from seqebm.kernels.cpu_rows import ENTRY, take
+from seqebm.kernels.trellis_rows import (
+    LEAF,
+    advance,
+    arc_factors,
+    close,
+    emission_factors,
+    reopen,
+    reset,
+    retreat,
+    settle,
+)
 
-TINY = 1e-250
 FORWARD_LOW = 1e-70
 FORWARD_HIGH = 1e30
 FACTOR_HIGH = 1e50
 BACKWARD_HIGH = 1e230
 
+#: Numbers in the forward rows of all frames up to which they are all kept: half a megabyte.
+SMALL = 1 << 16
 
-@njit(**JIT)
-def emission_factors(
-    emissions, items, lengths, t, packed, graph, beta, inverse, table, least, width
+
+@njit(**LEAF)
+def _copy(source, begin, target, at, count):
+    for n in range(count):
+        target[at + n] = source[begin + n]
+
+
+@njit(**LEAF)
+def _forward(
+    packed, graph, emissions, items, frames, energies, factors, beta, span, rows, saved, scales,
+    tables, shift, logs, totals, bad, least, largest, width,
 ):  # fmt: skip
-    """Factors of the classes of a graph at frame ``t``: ``table`` (classes * W), written.
+    """All frames of a group: scales, logarithms of them, and the sum over all paths.
 
     Args:
-        emissions: (B, T, C).
-        items, lengths: (W,) of the lanes.
-        inverse: (W,) float64, what every factor of a lane is multiplied with.
-        least: (W,) float64, written: the energy that was taken out; 0 for a lane that has ended.
+        span: frames between two saved rows; 0: keep nothing but two rows.
+        rows: ``span + 1`` rows, or two. In the end, those from the last saved row on.
+        saved: row ``n * span`` at n.
+        scales: (T + 1, W) flat, written: what each row is multiplied with afterwards.
+        tables: emission factors of each frame, or room for one.
+        shift, logs, totals, bad: (W,), updated: energies taken out; logarithms of the scales; sum
+            over all paths; whether the result cannot be trusted.
+        least, largest: (W,) scratch.
     """
     lanes = len(width)
-    first = packed.class_offsets[graph]
-    classes = packed.class_offsets[graph + 1] - first
+    longest = (len(scales) // lanes) - 1
+    size = (packed.state_offsets[graph + 1] - packed.state_offsets[graph]) * lanes
+    room = (packed.class_offsets[graph + 1] - packed.class_offsets[graph]) * lanes
+    b0, c0 = packed.start_offsets[graph], packed.final_offsets[graph]
+    starts, finals = packed.start_offsets[graph + 1] - b0, packed.final_offsets[graph + 1] - c0
+    e0 = packed.entry_offsets[graph] + packed.arc_offsets[graph + 1] - packed.arc_offsets[graph]
+    reset(rows, 0, size, 0.0, width)
+    for n in range(starts):
+        factor = math.exp(-beta * energies[e0 + n])
+        for lane in range(lanes):
+            rows[packed.starts[b0 + n] * lanes + lane] += factor
+    for t in range(longest + 1):
+        here = 0
+        if t > 0:
+            before = ((t - 1) % span if span > 0 else (t - 1) % 2) * size
+            here = before + size if span > 0 else (t % 2) * size
+            table = tables[(t - 1) * room :] if span > 0 else tables
+            inverse = scales[(t - 1) * lanes : t * lanes]
+            emission_factors(
+                emissions, items, frames, t - 1, packed, graph, beta, inverse, table, least, width
+            )
+            for lane in range(lanes):
+                shift[lane] += least[lane]
+            advance(packed, graph, factors, table, rows, before, here, width)
+        close(packed, graph, factors, rows, here, width)
+        settle(rows, here, size, largest, width)
+        for lane in range(lanes):
+            if t > frames[lane]:
+                scales[t * lanes + lane] = 0.0
+                continue
+            most = largest[lane]
+            if not (most >= FORWARD_LOW and most <= FORWARD_HIGH):
+                bad[lane] = True
+                most = 1.0
+            scales[t * lanes + lane] = 1.0 / most
+            if t < frames[lane]:
+                logs[lane] += math.log(most)
+            else:
+                for n in range(finals):
+                    factor = math.exp(-beta * energies[e0 + starts + n])
+                    totals[lane] += factor * rows[here + packed.finals[c0 + n] * lanes + lane]
+        if span > 0 and t % span == 0 and t < longest:
+            _copy(rows, here, saved, t // span * size, size)
+            if t > 0:
+                _copy(rows, here, rows, 0, size)
+
+
+@njit(**LEAF)
+def _backward(
+    packed, graph, emissions, items, frames, energies, factors, beta, span, rows, saved, scales,
+    tables, totals, bad, with_posterior, with_counts, posterior, counts, places, least, largest,
+    after, now, sums, shares, width,
+):  # fmt: skip
+    """All frames of a group from the last: certificate and posteriors.
+
+    Args:
+        span .. tables: as :func:`_forward` left them.
+        posterior: (B, T, C), written if ``with_posterior``.
+        counts: written if ``with_counts``, from ``places`` (W,) on.
+        least, largest: (W,) scratch; after, now: backward rows, ``now`` all 0; sums: (A * W),
+            all 0, expected uses of arcs; shares: (classes * W) scratch.
+    """
+    lanes = len(width)
+    longest = (len(scales) // lanes) - 1
+    size = (packed.state_offsets[graph + 1] - packed.state_offsets[graph]) * lanes
+    classes = packed.class_offsets[graph + 1] - packed.class_offsets[graph]
+    a0, k0 = packed.arc_offsets[graph], packed.class_offsets[graph]
+    arcs = packed.arc_offsets[graph + 1] - a0
+    b0, c0 = packed.start_offsets[graph], packed.final_offsets[graph]
+    starts, finals = packed.start_offsets[graph + 1] - b0, packed.final_offsets[graph + 1] - c0
+    e0 = packed.entry_offsets[graph] + arcs
+    segment = (longest - 1) // span if span > 0 else 0
+    here = (longest - segment * span) * size
+    for t in range(longest, -1, -1):
+        if t < longest:
+            table = tables[t * classes * lanes :] if span > 0 else tables
+            if span == 0:
+                inverse = scales[t * lanes : (t + 1) * lanes]
+                emission_factors(
+                    emissions, items, frames, t, packed, graph, beta, inverse, table, least, width
+                )
+            elif t // span < segment:
+                segment = t // span
+                _copy(saved, segment * size, rows, 0, size)
+                for n in range(1, span + 1):
+                    row = n * size
+                    between = tables[(segment * span + n - 1) * classes * lanes :]
+                    advance(packed, graph, factors, between, rows, row - size, row, width)
+                    close(packed, graph, factors, rows, row, width)
+                    settle(rows, row, size, largest, width)
+            here = (t - segment * span) * size
+            after, now = now, after
+            retreat(
+                packed, graph, factors, table, rows, here, here + size, after, now, shares, sums,
+                with_posterior, with_counts, width,
+            )  # fmt: skip
+            if with_posterior:
+                for lane in range(lanes):
+                    if t < frames[lane]:
+                        for k in range(classes):
+                            label = packed.classes[k0 + k]
+                            posterior[items[lane], t, label] = shares[k * lanes + lane]
+        for lane in range(lanes):
+            if t == frames[lane] and items[lane] >= 0:
+                for n in range(finals):
+                    at = packed.finals[c0 + n] * lanes + lane
+                    share = math.exp(-beta * energies[e0 + starts + n]) / totals[lane]
+                    now[at] += share
+                    if with_counts:
+                        counts[places[lane] + arcs + starts + n] = rows[here + at] * share
+        reopen(packed, graph, factors, rows, here, now, sums, with_counts, width)
+        settle(now, 0, size, largest, width)
+        for lane in range(lanes):
+            bad[lane] |= not largest[lane] <= BACKWARD_HIGH
     for lane in range(lanes):
-        least[lane] = 0.0
-        if t >= lengths[lane]:
-            for k in range(classes):
-                table[k * lanes + lane] = -math.inf
+        if items[lane] < 0 or not with_counts:
             continue
-        b = items[lane]
-        smallest = math.inf
-        for k in range(classes):
-            smallest = min(smallest, emissions[b, t, packed.classes[first + k]])
-        if smallest < math.inf:
-            least[lane] = smallest
-        for k in range(classes):
-            energy = emissions[b, t, packed.classes[first + k]]
-            table[k * lanes + lane] = -beta * (energy - least[lane])
-    scale = load(inverse, 0, width)
-    for k in range(classes):
-        factor = cells.exponential(load(table, k * lanes, width))
-        store(table, k * lanes, factor * scale)
-
-
-@njit(**JIT)
-def arc_factors(packed, graph, energies, beta, factors):
-    """Factors of the arcs of a graph, in turns; returns the largest factor of all its entries."""
-    a0 = packed.arc_offsets[graph]
-    e0, e1 = packed.entry_offsets[graph], packed.entry_offsets[graph + 1]
-    least = math.inf
-    for e in range(e0, e1):
-        least = min(least, energies[e])
-    for a in range(factors.size):
-        factors[a] = math.exp(-beta * energies[e0 + packed.turn_arc[a0 + a]])
-    return math.exp(-beta * least)
-
-
-@njit(**JIT)
-def turns(packed, graph):
-    """The arcs of a graph that consume a frame, in turns: (src, dst, label)."""
-    first = packed.arc_offsets[graph]
-    last = first + packed.emitting_arcs[graph]
-    return (
-        packed.turn_src[first:last], packed.turn_dst[first:last], packed.turn_label[first:last]
-    )  # fmt: skip
-
-
-@njit(**JIT)
-def advance(packed, graph, factors, table, rows, before, here, width):
-    """Sums over the arcs that consume a frame: row ``here`` from row ``before``."""
-    lanes = len(width)
-    src, dst, label = turns(packed, graph)
-    states = packed.state_offsets[graph + 1] - packed.state_offsets[graph]
-    fill(rows, here, here + states * lanes, 0.0)
-    for a in range(src.size):
-        at = here + np.intp(dst[a]) * lanes
-        factor = load(table, np.intp(label[a]) * lanes, width) * splat(factors[a], rows, width)
-        source = load(rows, before + np.intp(src[a]) * lanes, width)
-        store(rows, at, load(rows, at, width) + factor * source)
-
-
-@njit(**JIT)
-def close(packed, graph, factors, rows, here, width):
-    """Add the epsilon arcs to row ``here``: each state is complete before an arc leaves it."""
-    lanes = len(width)
-    a0 = packed.arc_offsets[graph]
-    g0 = packed.group_offsets[graph]
-    a = packed.emitting_arcs[graph]
-    for g in range(g0 + packed.emitting_groups[graph], packed.group_offsets[graph + 1]):
-        end = packed.group_end[g]
-        at = here + packed.group_dst[g] * lanes
-        total = load(rows, at, width)
-        while a < end:
-            factor = splat(factors[a], rows, width)
-            total = total + factor * load(rows, here + packed.pull_src[a0 + a] * lanes, width)
-            a += 1
-        store(rows, at, total)
-
-
-@njit(**JIT)
-def settle(row, begin, count, largest, width):
-    """Set numbers below TINY to 0 and find the ``largest`` (W,) of a row."""
-    lanes = len(width)
-    tiny = splat(TINY, row, width)
-    zero = zero_like(tiny)
-    most = zero
-    for n in range(begin, begin + count * lanes, lanes):
-        value = load(row, n, width)
-        # A number that is not one compares as neither less nor more and stays.
-        value = where_less(value, tiny, zero, value)
-        most = where_less(value, most, most, value)
-        store(row, n, value)
-    store(largest, 0, most)
-
-
-@njit(**JIT)
-def retreat(
-    packed, graph, factors, table, rows, here, later, beta_later, beta_here, posterior, counts,
-    with_posterior, with_counts, width,
-):  # fmt: skip
-    """Backward sums over the arcs that consume a frame, and their posteriors.
-
-    Args:
-        rows: forward numbers; ``here``, ``later``: rows of this frame and the next.
-        beta_later, beta_here: (S * W) backward numbers; the latter written.
-        posterior: (classes * W), written; counts: (A * W), added to.
-    """
-    lanes = len(width)
-    g0 = packed.group_offsets[graph]
-    fill(beta_here, 0, beta_here.size, 0.0)
-    fill(posterior, 0, posterior.size, 0.0)
-    by_state = packed.on_states[graph] == 1
-    if with_posterior and by_state:
-        for g in range(g0, g0 + packed.emitting_groups[graph]):
-            label = np.intp(packed.group_label[g]) * lanes
-            at = np.intp(packed.group_dst[g]) * lanes
-            share = load(rows, later + at, width) * load(beta_later, at, width)
-            store(posterior, label, load(posterior, label, width) + share)
-    src, dst, labels = turns(packed, graph)
-    for a in range(src.size):
-        at = np.intp(src[a]) * lanes
-        label = np.intp(labels[a]) * lanes
-        value = load(table, label, width) * splat(factors[a], rows, width)
-        value = value * load(beta_later, np.intp(dst[a]) * lanes, width)
-        store(beta_here, at, load(beta_here, at, width) + value)
-        if with_counts or (with_posterior and not by_state):
-            share = value * load(rows, here + at, width)
-            if with_counts:
-                store(counts, a * lanes, load(counts, a * lanes, width) + share)
-            if with_posterior and not by_state:
-                store(posterior, label, load(posterior, label, width) + share)
-
-
-@njit(**JIT)
-def reopen(packed, graph, factors, rows, here, beta_here, counts, with_counts, width):
-    """Backward sums over the epsilon arcs, in the opposite order of :func:`close`."""
-    lanes = len(width)
-    a0 = packed.arc_offsets[graph]
-    g0 = packed.group_offsets[graph]
-    first = packed.emitting_groups[graph]
-    a = packed.arc_offsets[graph + 1] - a0 - 1
-    for g in range(packed.group_offsets[graph + 1] - g0 - 1, first - 1, -1):
-        begin = packed.emitting_arcs[graph] if g == first else packed.group_end[g0 + g - 1]
-        after = load(beta_here, packed.group_dst[g0 + g] * lanes, width)
-        while a >= begin:
-            at = packed.pull_src[a0 + a] * lanes
-            factor = splat(factors[a], beta_here, width)
-            store(beta_here, at, load(beta_here, at, width) + factor * after)
-            if with_counts:
-                share = load(rows, here + at, width) * factor * after
-                store(counts, a * lanes, load(counts, a * lanes, width) + share)
-            a -= 1
+        for n in range(starts):
+            factor = math.exp(-beta * energies[e0 + n])
+            at = packed.starts[b0 + n] * lanes + lane
+            counts[places[lane] + arcs + n] = factor * now[at]
+        for a in range(arcs):
+            counts[places[lane] + packed.turn_arc[a0 + a]] = sums[a * lanes + lane]
 
 
 @njit(**ENTRY)
@@ -232,146 +230,58 @@ def scaled_worker(
             those of item b from ``count_offsets[b]``.
     """
     lanes = len(width)
-    keep = with_posterior or with_counts
-    items = np.zeros(lanes, np.int64)
-    frames = np.zeros(lanes, np.int64)
-    bad = np.zeros(lanes, np.bool_)
-    least = np.empty(lanes)
-    largest = np.empty(lanes)
-    shift = np.empty(lanes)
-    logs = np.empty(lanes)
-    totals = np.empty(lanes)
     while True:
         job = take(counter)
         if job >= jobs.shape[0]:
             break
-        graph = graph_of[jobs[job, 0]]
-        longest = 0
+        items = jobs[job]
+        graph = graph_of[items[0]]
+        frames, places = np.zeros(lanes, np.int64), np.zeros(lanes, np.int64)
         for lane in range(lanes):
-            items[lane] = jobs[job, lane]
-            frames[lane] = lengths[items[lane]] if items[lane] >= 0 else 0
-            longest = max(longest, frames[lane])
-            bad[lane] = False
-            shift[lane], logs[lane], totals[lane] = 0.0, 0.0, 0.0
-        s0, e0 = packed.state_offsets[graph], packed.entry_offsets[graph]
-        states = packed.state_offsets[graph + 1] - s0
-        arcs = packed.arc_offsets[graph + 1] - packed.arc_offsets[graph]
-        a0, b0 = packed.start_offsets[graph], packed.final_offsets[graph]
-        starts, finals = packed.start_offsets[graph + 1] - a0, packed.final_offsets[graph + 1] - b0
-        f0 = e0 + arcs + starts
-        classes = packed.class_offsets[graph + 1] - packed.class_offsets[graph]
-        factors = np.empty(arcs)
+            if items[lane] >= 0:
+                frames[lane] = lengths[items[lane]]
+                places[lane] = count_offsets[items[lane]]
+        longest = frames.max()
+        factors = np.empty(packed.arc_offsets[graph + 1] - packed.arc_offsets[graph])
         highest = arc_factors(packed, graph, energies, beta, factors)
         if not highest <= FACTOR_HIGH:
             for lane in range(lanes):
                 if items[lane] >= 0:
                     doubtful[items[lane]] = 1
             continue
-        size = states * lanes
-        rows = np.empty((longest + 1 if keep else 2) * size)
+        size = (packed.state_offsets[graph + 1] - packed.state_offsets[graph]) * lanes
+        room = (packed.class_offsets[graph + 1] - packed.class_offsets[graph]) * lanes
+        span = 0
+        if with_posterior or with_counts:
+            span = longest if size * longest <= SMALL else int(math.sqrt(longest))
+        rows = np.empty((span + 1 if span > 0 else 2) * size)
+        saved = np.empty(((longest - 1) // span + 1 if span > 0 else 0) * size)
+        tables = np.empty((longest if span > 0 else 1) * room)
         scales = np.empty((longest + 1) * lanes)
-        tables = np.empty((longest if keep else 1) * classes * lanes)
-
-        # Forward.
-        fill(rows, 0, size, 0.0)
-        for n in range(starts):
-            factor = math.exp(-beta * energies[e0 + arcs + n])
-            for lane in range(lanes):
-                if items[lane] >= 0:
-                    rows[packed.starts[a0 + n] * lanes + lane] += factor
-        for t in range(longest + 1):
-            here = (t if keep else t % 2) * size
-            if t > 0:
-                before = (t - 1 if keep else (t - 1) % 2) * size
-                table = tables[(t - 1 if keep else 0) * classes * lanes :]
-                inverse = scales[(t - 1) * lanes : t * lanes]
-                emission_factors(
-                    emissions, items, frames, t - 1, packed, graph, beta, inverse, table, least,
-                    width,
-                )  # fmt: skip
-                for lane in range(lanes):
-                    shift[lane] += least[lane]
-                advance(packed, graph, factors, table, rows, before, here, width)
-            close(packed, graph, factors, rows, here, width)
-            settle(rows, here, states, largest, width)
-            for lane in range(lanes):
-                if t > frames[lane] or items[lane] < 0:
-                    scales[t * lanes + lane] = 0.0
-                    continue
-                most = largest[lane]
-                if not (most >= FORWARD_LOW and most <= FORWARD_HIGH):
-                    bad[lane] = True
-                    most = 1.0
-                scales[t * lanes + lane] = 1.0 / most
-                if t < frames[lane]:
-                    logs[lane] += math.log(most)
-                else:
-                    for n in range(finals):
-                        factor = math.exp(-beta * energies[f0 + n])
-                        totals[lane] += factor * rows[here + packed.finals[b0 + n] * lanes + lane]
+        shift, logs, totals = np.zeros(lanes), np.zeros(lanes), np.zeros(lanes)
+        bad = np.zeros(lanes, np.bool_)
+        least, largest = np.empty(lanes), np.empty(lanes)
+        after, now = np.empty(size), np.zeros(size)
+        sums = np.zeros(factors.size * lanes if with_counts else 0)
+        shares = np.empty(room if with_posterior else 0)
+        _forward(
+            packed, graph, emissions, items, frames, energies, factors, beta, span, rows, saved,
+            scales, tables, shift, logs, totals, bad, least, largest, width,
+        )  # fmt: skip
         for lane in range(lanes):
             if items[lane] < 0:
                 continue
-            if not (totals[lane] > 0.0 and totals[lane] < math.inf):
-                bad[lane] = True
+            bad[lane] |= not (totals[lane] > 0.0 and totals[lane] < math.inf)
             if bad[lane]:
                 totals[lane] = math.inf  # nothing flows back
             else:
-                logs[lane] += math.log(totals[lane])
-                free[items[lane]] = shift[lane] - logs[lane] / beta
-
-        # Backward: always, because it certifies the result.
-        after, now = np.empty(size), np.zeros(size)
-        sums = np.zeros(arcs * lanes if with_counts else 0)
-        shares = np.empty(classes * lanes if with_posterior else 0)
-        final_factor = np.empty(finals)
-        for n in range(finals):
-            final_factor[n] = math.exp(-beta * energies[f0 + n])
-        for t in range(longest, -1, -1):
-            here = (t if keep else 0) * size
-            if t < longest:
-                table = tables[(t if keep else 0) * classes * lanes :]
-                if not keep:
-                    emission_factors(
-                        emissions, items, frames, t, packed, graph, beta,
-                        scales[t * lanes : (t + 1) * lanes], table, least, width,
-                    )  # fmt: skip
-                after, now = now, after
-                retreat(
-                    packed, graph, factors, table, rows, here, here + (size if keep else 0), after,
-                    now, shares, sums, with_posterior, with_counts, width,
-                )  # fmt: skip
-                if with_posterior:
-                    c0 = packed.class_offsets[graph]
-                    for lane in range(lanes):
-                        if t < frames[lane]:
-                            for k in range(classes):
-                                label = packed.classes[c0 + k]
-                                posterior[items[lane], t, label] = shares[k * lanes + lane]
-            for lane in range(lanes):
-                if t == frames[lane] and items[lane] >= 0:
-                    for n in range(finals):
-                        at = packed.finals[b0 + n] * lanes + lane
-                        share = final_factor[n] / totals[lane]
-                        now[at] += share
-                        if with_counts:
-                            place = count_offsets[items[lane]] + arcs + starts + n
-                            counts[place] = rows[here + at] * share
-            reopen(packed, graph, factors, rows, here, now, sums, with_counts, width)
-            settle(now, 0, states, largest, width)
-            for lane in range(lanes):
-                bad[lane] |= not largest[lane] <= BACKWARD_HIGH
+                free[items[lane]] = shift[lane] - (logs[lane] + math.log(totals[lane])) / beta
+        # Always, because it certifies the result.
+        _backward(
+            packed, graph, emissions, items, frames, energies, factors, beta, span, rows, saved,
+            scales, tables, totals, bad, with_posterior, with_counts, posterior, counts, places,
+            least, largest, after, now, sums, shares, width,
+        )  # fmt: skip
         for lane in range(lanes):
-            b = items[lane]
-            if b < 0:
-                continue
-            doubtful[b] = bad[lane]
-            if not with_counts:
-                continue
-            place = count_offsets[b]
-            for n in range(starts):
-                factor = math.exp(-beta * energies[e0 + arcs + n])
-                counts[place + arcs + n] = factor * now[packed.starts[a0 + n] * lanes + lane]
-            p0 = packed.arc_offsets[graph]
-            for a in range(arcs):
-                counts[place + packed.turn_arc[p0 + a]] = sums[a * lanes + lane]
+            if items[lane] >= 0:
+                doubtful[items[lane]] = bad[lane]

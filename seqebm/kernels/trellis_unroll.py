@@ -14,16 +14,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from seqebm.kernels.cpu_rows import ENTRY, fill
+from seqebm.kernels.cpu_rows import ENTRY
 from seqebm.kernels.packed import Packed
-from seqebm.kernels.trellis_beam import longer
+from seqebm.kernels.trellis_beam import HIGHEST, longer
 from seqebm.kernels.trellis_best import close, energies_at, step
 
 Ints = NDArray[np.integer]
 Floats = NDArray[np.float64]
-
-#: Whatever is above is impossible, however wide the beam.
-HIGHEST = 1.7976931348623157e308
 
 
 class Unrolled(NamedTuple):
@@ -171,8 +168,9 @@ def _survivors(packed, graph, emissions, items, lengths, energies, beam, most, w
                     began += 1
         now, before = before, now
         name, name_before = name_before, name
-        fill(before, 0, states, math.inf)
-        fill(name_before, 0, states, -1)
+        for s in range(states):
+            before[s] = math.inf
+            name_before[s] = -1
     return best, cut, nodes[:count], links[:used], costs[:used], entered[:began], left[:ended]
 
 
