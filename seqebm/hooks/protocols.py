@@ -95,7 +95,8 @@ class Terms(NamedTuple):  # a tuple, so that torch and Fabric can look into it
     Attributes:
         correct: free energy of the right answer, F_β(clamped).
         contrastive: free energy of all answers, F_β(all).
-        offending: energy of the most offending incorrect answer.
+        offending: free energy of the most offending incorrect answer, F_β(Ȳ): the one that has the
+            path of least energy.
         beta: inverse temperature of ``contrastive``; ``math.inf`` is legal.
     """
 

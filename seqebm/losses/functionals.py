@@ -4,7 +4,7 @@ Notation, for one item (Y the right answer, Ȳ the most offending incorrect one)
 
     C = F_β(clamped)      energy of the right answer
     F = F_β(all)          free energy of all answers, -1/β log Σ_Y exp(-β E(Y))
-    I = E(Ȳ)              lowest energy of an answer that differs from Y
+    I = F_β(Ȳ)            free energy of the most offending answer, which differs from Y
 
 Source: LeCun, Chopra, Hadsell, Ranzato, Huang, "A Tutorial on Energy-Based Learning" (2006),
 Table 1, and LeCun & Huang (2005) for the conditions under which a loss is good. A loss is *good*

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
 from seqebm.errors import DataError, GraphError
-from seqebm.graphs import Graph
+from seqebm.graphs import Graph, ctc_linear
 from seqebm.hooks import Request
 from seqebm.lattices.answers import free_energy
 from seqebm.lattices.trellis import Trellis, prepare, together
@@ -192,3 +192,54 @@ def test_what_else_can_be_wrong():
         lattice.terms([(1,), (1,)], 1.0)
     with pytest.raises(GraphError, match="n is -1"):
         lattice.n_best(-1)
+
+
+@relaxed
+@given(st.integers(0, 2**32 - 1))
+def test_ctc_is_a_graph(seed):
+    """Value and gradient of torch's CTC, repeated labels and targets that do not fit included."""
+    rng = np.random.default_rng(seed)
+    B, T, C = 4, 8, 4
+    lengths = torch.from_numpy(rng.integers(1, T + 1, B))
+    targets = [rng.integers(1, C, rng.integers(0, 6)).tolist() for _ in range(B)]
+    scores = torch.from_numpy(rng.normal(size=(B, T, C))).requires_grad_()
+    arguments = (
+        torch.log_softmax(scores, 2).transpose(0, 1), torch.tensor([n for t in targets for n in t]),
+        lengths, torch.tensor([len(t) for t in targets]),
+    )  # fmt: skip
+    expected = torch.nn.functional.ctc_loss(*arguments, reduction="none")
+    # Without zero_infinity the gradient of what does not fit is NaN.
+    total = torch.nn.functional.ctc_loss(*arguments, reduction="sum", zero_infinity=True)
+    graphs = together([prepare(ctc_linear(target)) for target in targets])
+    found = Trellis(
+        graphs, -torch.log_softmax(scores, 2), lengths, torch.zeros(0, dtype=torch.float64)
+    ).free_energy(1.0)
+    torch.testing.assert_close(found, expected)
+    fits = torch.isfinite(expected.detach())
+    assert torch.equal(fits, lengths >= torch.from_numpy(graphs.packed.minimum_frames))
+    (theirs,) = torch.autograd.grad(total, scores)
+    (ours,) = torch.autograd.grad(found.sum(), scores)
+    torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("beta", [0.1, 1.0, 30.0, math.inf])
+def test_twenty_thousand_frames(beta):
+    """float32 in and out, yet as exact as float64: the energy is above 1e5."""
+    rng = np.random.default_rng(2)
+    graph = Graph.make(
+        3, [(0, 0, 1, 0), (0, 1, 2, 1), (1, 1, 2, 0), (1, 2, 0, 0), (2, 0, 1, 0)], [0], [0, 1],
+        weight=[0, 1, 0, 1, 0],
+    )  # fmt: skip
+    emissions = torch.from_numpy(rng.uniform(9, 21, (1, 20_000, 2)).astype(np.float32))
+    results = []
+    for dtype in (torch.float64, torch.float32):
+        x = emissions.to(dtype).requires_grad_()
+        weights = torch.tensor([0.5, 1.5], dtype=dtype, requires_grad=True)
+        free = Trellis(prepare(graph), x, torch.tensor([20_000]), weights).free_energy(beta)
+        free.sum().backward()
+        results.append((free.item(), x.grad.double(), weights.grad.double()))
+    (exact, posterior, counts), (single, rough, rough_counts) = results
+    assert 1e5 < exact < 4e5 and single == pytest.approx(exact, rel=1e-7)
+    torch.testing.assert_close(rough, posterior, atol=1e-5, rtol=0)
+    torch.testing.assert_close(rough_counts, counts, rtol=1e-6, atol=0)
+    torch.testing.assert_close(posterior.sum(2), torch.ones(1, 20_000, dtype=torch.float64))
