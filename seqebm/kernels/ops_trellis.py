@@ -13,7 +13,6 @@ is the indicator of the best path. An item without a path has free energy +inf a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,13 +23,14 @@ from torch.autograd.function import once_differentiable
 
 from seqebm.kernels import trellis
 from seqebm.kernels.checks import check_beta, check_floats, check_lengths
-from seqebm.kernels.packed import Packed
+from seqebm.kernels.packed import Packed, join, split
 from seqebm.kernels.trellis_unroll import Unrolled
 
 torch.library.define(
     "seqebm::trellis_free_energies",
-    "(Tensor emissions, Tensor lengths, Tensor[] packed, Tensor graph_of, Tensor energies,"
-    " float beta, bool with_posterior, bool with_counts) -> (Tensor, Tensor, Tensor)",
+    "(Tensor emissions, Tensor lengths, Tensor wide, Tensor flat, Tensor graph_of,"
+    " Tensor energies, float beta, bool with_posterior, bool with_counts)"
+    " -> (Tensor, Tensor, Tensor)",
 )
 # Products with the gradient of the free energies. NumPy does them: see _doubles.
 torch.library.define(
@@ -38,7 +38,7 @@ torch.library.define(
 )
 torch.library.define(
     "seqebm::trellis_entry_gradient",
-    "(Tensor counts, Tensor factor, Tensor graph_of, Tensor entry_offsets, Tensor like) -> Tensor",
+    "(Tensor counts, Tensor factor, Tensor graph_of, Tensor wide, Tensor like) -> Tensor",
 )
 
 
@@ -83,17 +83,16 @@ def _doubles(values: Tensor) -> NDArray[np.float64]:
 
 @torch.library.impl("seqebm::trellis_free_energies", "cpu")
 def _free_energies(
-    emissions: Tensor, lengths: Tensor, packed: Sequence[Tensor], graph_of: Tensor,
+    emissions: Tensor, lengths: Tensor, wide: Tensor, flat: Tensor, graph_of: Tensor,
     energies: Tensor, beta: float, with_posterior: bool, with_counts: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Free energies (B,), posteriors (B, T, C) or (0,), counts of all entries of all items or (0,).
 
-    ``packed`` are the arrays of a :class:`Packed`, which a schema cannot name.
+    ``wide`` and ``flat`` are a :class:`Packed`, joined.
     """
-    graphs = Packed(*(array.numpy() for array in packed))
     sums = trellis.free_energies(
-        graphs, graph_of.numpy(), _doubles(emissions), lengths.numpy(), _doubles(energies), beta,
-        with_posterior, with_counts,
+        split(wide.numpy(), flat.numpy()), graph_of.numpy(), _doubles(emissions), lengths.numpy(),
+        _doubles(energies), beta, with_posterior, with_counts,
     )  # fmt: skip
     dtype = emissions.detach().numpy().dtype
     none = np.empty(0)
@@ -105,7 +104,7 @@ def _free_energies(
 
 
 @torch.library.register_fake("seqebm::trellis_free_energies")
-def _(emissions, lengths, packed, graph_of, energies, beta, with_posterior, with_counts):
+def _(emissions, lengths, wide, flat, graph_of, energies, beta, with_posterior, with_counts):
     size = torch.library.get_ctx().new_dynamic_size() if with_counts else 0
     return (
         emissions.new_empty(emissions.shape[0]),
@@ -129,11 +128,14 @@ def _(posterior, factor):
 
 @torch.library.impl("seqebm::trellis_entry_gradient", "cpu")
 def _entry_gradient(
-    counts: Tensor, factor: Tensor, graph_of: Tensor, entry_offsets: Tensor, like: Tensor
+    counts: Tensor, factor: Tensor, graph_of: Tensor, wide: Tensor, like: Tensor
 ) -> Tensor:
-    """Gradient (E,) of the entries: the counts of each item times its ``factor`` (B,)."""
+    """Gradient (E,) of the entries: the counts of each item times its ``factor`` (B,).
+
+    ``wide`` begins with the offsets of the entries.
+    """
     total = np.zeros(like.shape[0], counts.numpy().dtype)
-    own, offsets = counts.numpy(), entry_offsets.numpy()
+    own, offsets = counts.numpy(), wide.numpy()
     place = 0
     for graph, weight in zip(graph_of.tolist(), factor.numpy(), strict=True):
         first, last = offsets[graph], offsets[graph + 1]
@@ -144,24 +146,23 @@ def _entry_gradient(
 
 
 @torch.library.register_fake("seqebm::trellis_entry_gradient")
-def _(counts, factor, graph_of, entry_offsets, like):
+def _(counts, factor, graph_of, wide, like):
     return torch.empty_like(like)
 
 
 def _keep(ctx, inputs, output) -> None:
-    _, _, packed, graph_of, energies, _, ctx.with_posterior, ctx.with_counts = inputs
+    _, _, wide, _, graph_of, energies, _, ctx.with_posterior, ctx.with_counts = inputs
     free, posterior, counts = output
     ctx.mark_non_differentiable(posterior, counts)
     ctx.set_materialize_grads(False)  # else a table of zeros comes back for the posterior
-    offsets = packed[Packed._fields.index("entry_offsets")]
-    ctx.save_for_backward(torch.isinf(free), posterior, counts, graph_of, offsets, energies)
+    ctx.save_for_backward(torch.isinf(free), posterior, counts, graph_of, wide, energies)
 
 
 @once_differentiable
 def _backward(ctx, free_gradient, *_):
     if free_gradient is None:
-        return None, None, [None] * len(Packed._fields), *([None] * 5)
-    infeasible, posterior, counts, graph_of, offsets, energies = ctx.saved_tensors
+        return (None,) * 9
+    infeasible, posterior, counts, graph_of, wide, energies = ctx.saved_tensors
     # 0 * inf is not a number: a loss of an infeasible item may send back an infinite gradient.
     factor = free_gradient.masked_fill(infeasible, 0.0)
     to_emissions, to_energies = None, None
@@ -169,10 +170,9 @@ def _backward(ctx, free_gradient, *_):
         to_emissions = torch.ops.seqebm.trellis_emission_gradient(posterior, factor)
     if ctx.with_counts:
         to_energies = torch.ops.seqebm.trellis_entry_gradient(
-            counts, factor, graph_of, offsets, energies
+            counts, factor, graph_of, wide, energies
         )
-    nothing = [None] * len(Packed._fields)
-    return to_emissions, None, nothing, None, to_energies, None, None, None
+    return to_emissions, None, None, None, None, to_energies, None, None, None
 
 
 torch.library.register_autograd("seqebm::trellis_free_energies", _backward, setup_context=_keep)
@@ -261,8 +261,8 @@ def trellis_free_energy(
     lengths, graph_of = _check(emissions, lengths, packed, graph_of, energies)
     wanted = torch.is_grad_enabled()
     return torch.ops.seqebm.trellis_free_energies(
-        emissions, lengths, [torch.from_numpy(array) for array in packed], graph_of, energies,
-        beta, wanted and emissions.requires_grad, wanted and energies.requires_grad,
+        emissions, lengths, *map(torch.from_numpy, join(packed)), graph_of, energies, beta,
+        wanted and emissions.requires_grad, wanted and energies.requires_grad,
     )[0]  # fmt: skip
 
 
@@ -281,7 +281,7 @@ def trellis_posteriors(
     beta = check_beta(beta)
     lengths, graph_of = _check(emissions, lengths, packed, graph_of, energies)
     free, posterior, counts = torch.ops.seqebm.trellis_free_energies(
-        emissions.detach(), lengths, [torch.from_numpy(array) for array in packed], graph_of,
+        emissions.detach(), lengths, *map(torch.from_numpy, join(packed)), graph_of,
         energies.detach(), beta, True, True,
     )  # fmt: skip
     total = torch.ops.seqebm.trellis_entry_gradient(

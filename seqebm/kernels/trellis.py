@@ -8,6 +8,7 @@ it memory but hardly time; where the memory counts, the same kernels compiled fo
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +53,15 @@ def count_offsets(packed: Packed, graph_of: Ints) -> Ints:
     """(B + 1,) where the counts of each item begin, in an array with all entries of all items."""
     entries = np.diff(packed.entry_offsets)[graph_of]
     return np.concatenate(([0], np.cumsum(entries)))
+
+
+def _run(
+    worker: Callable[..., None], packed: Packed, graph_of: Ints, lengths: Ints, *arguments: object
+) -> None:
+    """Run a kernel that takes items in lanes, for all items that may have a path."""
+    chosen = _feasible(packed, graph_of, lengths)
+    for jobs, width in _jobs(packed, graph_of, lengths, chosen):
+        launch(worker, len(jobs), jobs, packed, graph_of, *arguments, width)
 
 
 def _jobs(packed: Packed, graph_of: Ints, lengths: Ints, chosen: Ints) -> list[tuple[Ints, Width]]:
@@ -99,17 +109,16 @@ def free_energies(
         return _least_energies(
             packed, graph_of, emissions, lengths, energies, with_posterior, with_counts
         )
-    sums, chosen = _empty(packed, graph_of, emissions, lengths, with_posterior, with_counts)
+    sums = _empty(packed, graph_of, emissions, lengths, with_posterior, with_counts)
     offsets = count_offsets(packed, graph_of)
     none = emissions[:0]
     posterior = none if sums.posterior is None else sums.posterior
     counts = np.empty(0) if sums.counts is None else sums.counts
     doubtful = np.zeros(len(lengths), np.uint8)
-    for jobs, width in _jobs(packed, graph_of, lengths, chosen):
-        launch(
-            scaled_worker, len(jobs), jobs, packed, graph_of, emissions, lengths, energies, beta,
-            with_posterior, with_counts, sums.free, doubtful, posterior, counts, offsets, width,
-        )  # fmt: skip
+    _run(
+        scaled_worker, packed, graph_of, lengths, emissions, lengths, energies, beta,
+        with_posterior, with_counts, sums.free, doubtful, posterior, counts, offsets,
+    )  # fmt: skip
     again = np.flatnonzero(doubtful)
     if len(again):
         launch(
@@ -122,15 +131,14 @@ def free_energies(
 def _empty(
     packed: Packed, graph_of: Ints, emissions: Floats, lengths: Ints, with_posterior: bool,
     with_counts: bool,
-) -> tuple[Sums, Ints]:  # fmt: skip
-    """Results of items without a path, and the items that may have one."""
+) -> Sums:  # fmt: skip
+    """Results of items without a path."""
     total = int(count_offsets(packed, graph_of)[-1])
-    sums = Sums(
+    return Sums(
         np.full(len(lengths), math.inf),
         np.zeros(emissions.shape) if with_posterior else None,
         np.zeros(total) if with_counts else None,
     )
-    return sums, _feasible(packed, graph_of, lengths)
 
 
 class Paths(NamedTuple):
@@ -161,12 +169,9 @@ def best_paths(
 ) -> Paths:  # fmt: skip
     """Exact best path of each item; without ``trace`` the energies alone."""
     paths = _no_paths(packed, graph_of, lengths, trace)
-    chosen = _feasible(packed, graph_of, lengths)
-    for jobs, width in _jobs(packed, graph_of, lengths, chosen):
-        launch(
-            best_worker, len(jobs), jobs, packed, graph_of, emissions, lengths, energies, trace,
-            *paths, width,
-        )  # fmt: skip
+    _run(
+        best_worker, packed, graph_of, lengths, emissions, lengths, energies, trace, *paths
+    )  # fmt: skip
     return paths
 
 
@@ -204,7 +209,7 @@ def _least_energies(
     """The limit beta = inf: the indicators of the best path."""
     trace = with_posterior or with_counts
     paths = best_paths(packed, graph_of, emissions, lengths, energies, trace)
-    sums, _ = _empty(packed, graph_of, emissions, lengths, with_posterior, with_counts)
+    sums = _empty(packed, graph_of, emissions, lengths, with_posterior, with_counts)
     offsets = count_offsets(packed, graph_of)
     for b in np.flatnonzero(paths.energies < math.inf) if trace else []:
         graph = graph_of[b]

@@ -9,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqebm.kernels import reference_trellis as reference
+from seqebm.kernels import threads, trellis
 from seqebm.kernels.ops_trellis import (
     trellis_best_path,
     trellis_free_energy,
+    trellis_posteriors,
     trellis_unroll,
 )
-from seqebm.kernels.packed import Topology, pack
+from seqebm.kernels.packed import Topology, concatenate, join, pack, split
 
 C = 3
 BETAS = [0.1, 1.0, 7.3, 100.0, math.inf]
@@ -199,3 +201,281 @@ def test_unroll_keeps_what_is_near(data):
             least[d] = min(least[d], least[s] + energy)
         ends = least[lattice.final_node] + lattice.final_energy
         assert ends.min(initial=math.inf) == best
+
+
+def single(topology, emissions, energies, dtype=torch.float64):
+    """Arguments of the operators for one item."""
+    return (
+        torch.tensor(emissions, dtype=dtype)[None], torch.tensor([len(emissions)]),
+        pack([topology]), torch.zeros(1, dtype=torch.int64), torch.tensor(energies, dtype=dtype),
+    )  # fmt: skip
+
+
+@settings(max_examples=25)
+@given(data=st.data())
+def test_labels_on_states(data):
+    graphs = data.draw(st.lists(topologies(on_states=True), min_size=1, max_size=2))
+    assert pack(graphs).on_states.all()
+    rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
+    batch = problem(rng, graphs)
+    check(graphs, batch, 1.3)
+    # A graph is still the same if a useless arc keeps the kernel from knowing.
+    energies = batch[3]
+    e, n, of, w = tensors(*batch)
+    mixed = [
+        g._replace(
+            src=np.append(g.src, [0, 0]), dst=np.append(g.dst, [0, 0]),
+            label=np.append(g.label, [0, 1]),
+        )
+        for g in graphs
+    ]  # fmt: skip
+    wide = [
+        np.concatenate((own[: len(g.src)], [math.inf, math.inf], own[len(g.src) :]))
+        for g, own in zip(graphs, energies, strict=True)
+    ]
+    assert not pack(mixed).on_states.any()
+    one = trellis_posteriors(e, n, pack(graphs), of, w, 1.3)
+    other = trellis_posteriors(e, n, pack(mixed), of, torch.tensor(np.concatenate(wide)), 1.3)
+    assert torch.allclose(one[0], other[0], rtol=1e-12)
+    assert torch.allclose(one[1], other[1], atol=1e-12)
+
+
+@settings(max_examples=15)
+@given(data=st.data())
+def test_concatenated_is_separate(data):
+    graphs = data.draw(st.lists(topologies(), min_size=2, max_size=3))
+    rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
+    e, n, of, w = tensors(*problem(rng, graphs))
+    together = pack(graphs)
+    joined = concatenate([pack([graph]) for graph in graphs])
+    for one, other in zip(together, joined, strict=True):
+        assert one.dtype == other.dtype and np.array_equal(one, other)
+    for one, other in zip(together, split(*join(together)), strict=True):
+        assert one.dtype == other.dtype and np.array_equal(one, other)
+    assert concatenate([]).graphs == 0
+    free, posterior, _ = trellis_posteriors(e, n, joined, of, w, 1.0)
+    for b in range(len(e)):
+        first, last = joined.entry_offsets[of[b] : of[b] + 2]
+        alone = trellis_posteriors(
+            e[b : b + 1], n[b : b + 1], pack([graphs[of[b]]]), torch.tensor([0]), w[first:last], 1.0
+        )
+        assert torch.equal(alone[0], free[b : b + 1])
+        assert torch.allclose(alone[1][0], posterior[b], atol=1e-12)
+
+
+@settings(max_examples=15)
+@given(data=st.data())
+def test_extreme_energies(data):
+    """Energies of +-1e4 at beta 100: beyond every scale, hence in the log domain."""
+    graph = data.draw(topologies())
+    rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
+    emissions, lengths, graph_of, energies = problem(rng, [graph], impossible=0.05)
+    scale = data.draw(st.sampled_from([300.0, 1e4]))
+    check([graph], (emissions * scale, lengths, graph_of, [energies[0] * scale]), 100.0, 1e-8)
+
+
+@pytest.mark.parametrize("beta", [1e-30, 1e-3, 1e10, 1e300])
+def test_any_beta(beta):
+    graph = Topology(2, ints(0, 0, 1), ints(0, 1, 1), ints(0, 1, 2), ints(0), ints(0, 1))
+    rng = np.random.default_rng(0)
+    check([graph], problem(rng, [graph], impossible=0.0), beta, 1e-6 if beta < 1 else 1e-9)
+
+
+def both_domains(topology, emissions, energies, monkeypatch, beta=1.0):
+    """Results in the scaled domain where it is certified, and in the log domain."""
+    arguments = (*single(topology, emissions, energies), beta)
+    found = []
+
+    def spy(worker, items, *rest):
+        found.append(worker)
+        threads.launch(worker, items, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trellis, "launch", spy)
+        scaled = trellis_posteriors(*arguments)
+    with monkeypatch.context() as patch:
+        patch.setattr(trellis, "scaled_worker", doubt_all)
+        log = trellis_posteriors(*arguments)
+    return scaled, log, trellis.log_worker in found
+
+
+def doubt_all(counter, jobs, packed, graph_of, emissions, lengths, *rest):
+    rest[5][:] = 1
+
+
+def chain(states):
+    """Left to right with self-loops; state s has label s."""
+    every = np.arange(states)
+    src, dst = np.concatenate((every, every[:-1])), np.concatenate((every, every[1:]))
+    return Topology(states, src, dst, dst, ints(0), ints(states - 1))
+
+
+def test_log_domain_agrees(monkeypatch):
+    rng = np.random.default_rng(0)
+    graph = chain(20)
+    emissions, energies = rng.normal(size=(200, 20)) * 3, rng.normal(size=entries(graph))
+    scaled, log, fell_back = both_domains(graph, emissions, energies, monkeypatch)
+    assert not fell_back
+    for one, other in zip(scaled, log, strict=True):
+        assert torch.allclose(one, other, rtol=1e-10, atol=1e-10)
+
+
+def test_what_underflows_is_noticed(monkeypatch):
+    """The only path leads through states that are e**-1000 less likely than others."""
+    graph = chain(60)
+    emissions = np.full((100, 60), 25.0)
+    emissions[:, 0] = 0.0
+    emissions[99, :] = np.linspace(2000, 0, 60)
+    scaled, log, fell_back = both_domains(graph, emissions, np.zeros(entries(graph)), monkeypatch)
+    assert fell_back
+    for one, other in zip(scaled, log, strict=True):
+        assert torch.allclose(one, other, rtol=1e-10, atol=1e-10)
+    exact = reference.free_energy(graph, emissions, np.zeros(entries(graph)), 1.0)
+    assert abs(scaled[0].item() - exact) < 1e-9 * abs(exact)
+
+
+def test_unlikely_states_do_not_force_the_log_domain(monkeypatch):
+    """States far ahead underflow, but what they lose is without consequence."""
+    graph = chain(300)
+    emissions = np.full((320, 300), 12.0)
+    at = np.minimum(np.arange(320), 299)
+    emissions[np.arange(320), at] = 0.0
+    scaled, log, fell_back = both_domains(graph, emissions, np.zeros(entries(graph)), monkeypatch)
+    assert not fell_back
+    for one, other in zip(scaled, log, strict=True):
+        assert torch.allclose(one, other, rtol=1e-10, atol=1e-10)
+
+
+def test_twenty_thousand_frames():
+    rng = np.random.default_rng(0)
+    graph = Topology(
+        3, ints(0, 0, 1, 1, 2, 2), ints(0, 1, 1, 2, 2, 0), ints(0, 1, 1, 2, 2, -1), ints(0),
+        ints(2),
+    )  # fmt: skip
+    T = 20_000
+    emissions, energies = rng.normal(size=(T, 3)) * 5 + 50, rng.normal(size=entries(graph))
+    free, posterior, counts = trellis_posteriors(*single(graph, emissions, energies), 1.0)
+    exact = reference.free_energy(graph, emissions, energies, 1.0)
+    assert abs(free.item() - exact) < 1e-11 * abs(exact)
+    # Each frame is consumed once, and arcs with a label consume all frames.
+    assert torch.allclose(posterior.sum(2), torch.ones(1, T, dtype=torch.float64), atol=1e-10)
+    assert abs(counts[:5].sum() - T) < 1e-6
+    narrow = trellis_posteriors(*single(graph, emissions, energies, torch.float32), 1.0)
+    assert (narrow[1] - posterior).abs().max() < 1e-4  # the emissions themselves were rounded
+
+
+def test_float32_gradient():
+    rng = np.random.default_rng(1)
+    graph = chain(5)
+    x = rng.normal(size=(7, 5)).astype(np.float32)
+    energies = rng.normal(size=entries(graph)).astype(np.float32)
+    _, posterior, counts = trellis_posteriors(*single(graph, x, energies, torch.float32), 1.0)
+    classes, uses = reference.posteriors(graph, x.astype(float), energies.astype(float), 1.0)
+    assert np.abs(posterior[0].numpy() - classes).max() < 1e-6
+    assert np.abs(counts.numpy() - uses).max() < 1e-6
+
+
+def test_rows_computed_again(monkeypatch):
+    """Beyond a size, forward rows are kept by checkpoints: nothing changes."""
+    graph = chain(1100)
+    rng = np.random.default_rng(0)
+    emissions = rng.normal(size=(2, 1130, 1100))
+    e = torch.tensor(emissions)
+    lengths, packed = torch.tensor([1130, 1117]), pack([graph])
+    w = torch.tensor(rng.normal(size=entries(graph)))
+    of = torch.zeros(2, dtype=torch.int64)
+    free, posterior, counts = trellis_posteriors(e, lengths, packed, of, w, 1.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(trellis, "scaled_worker", doubt_all)
+        log = trellis_posteriors(e, lengths, packed, of, w, 1.0)
+    assert torch.allclose(free, log[0], rtol=1e-12)
+    assert torch.allclose(posterior, log[1], atol=1e-9)
+    assert torch.allclose(counts, log[2], atol=1e-7)
+
+
+@pytest.mark.slow
+def test_one_lane(monkeypatch):
+    """A lone large item is computed in one lane."""
+    rng = np.random.default_rng(0)
+    graphs = [chain(3), Topology(2, ints(0, 1), ints(0, 1), ints(0, 1), ints(0), ints(0, 1))]
+    batch = problem(rng, graphs)
+    lone = (batch[0][:2], batch[1][:2], ints(0, 1), batch[3])
+    monkeypatch.setattr(trellis, "LARGE", 0)
+    for beta in (1.0, math.inf):
+        check(graphs, lone, beta)
+
+
+@pytest.mark.parametrize("threads_used", [1, 2])
+def test_threads_change_nothing(threads_used):
+    rng = np.random.default_rng(0)
+    graphs = [chain(3), chain(2)]
+    batch = problem(rng, graphs * 4, T=9)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads_used)
+        check(graphs * 4, batch, 1.0)
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("beta", [0.7, 5.0])
+def test_gradcheck_and_opcheck(beta):
+    rng = np.random.default_rng(0)
+    graphs = [
+        Topology(3, ints(0, 0, 1, 1, 0, 2), ints(0, 1, 1, 2, 2, 0), ints(0, 1, 2, 0, -1, 1),
+                 ints(0, 1), ints(1, 2)),
+        chain(3),
+    ]  # fmt: skip
+    e, n, of, w = tensors(*problem(rng, graphs, impossible=0.0))
+    e = torch.nan_to_num(e)
+    packed = pack(graphs)
+    e.requires_grad_(), w.requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda e, w: trellis_free_energy(e, n, packed, of, w, beta), (e, w)
+    )
+    wide, flat = map(torch.from_numpy, join(packed))
+    torch.library.opcheck(
+        torch.ops.seqebm.trellis_free_energies.default,
+        (e, n, wide, flat, of, w, beta, True, True),
+    )
+
+
+def test_infeasible_items_send_nothing_back():
+    graph = chain(3)
+    e = torch.zeros(2, 4, 3, dtype=torch.float64, requires_grad=True)
+    w = torch.zeros(entries(graph), dtype=torch.float64, requires_grad=True)
+    packed = pack([graph])
+    assert packed.minimum_frames.tolist() == [2]
+    of = torch.zeros(2, dtype=torch.int64)
+    free = trellis_free_energy(e, torch.tensor([1, 4]), packed, of, w, 1.0)
+    assert free[0] == math.inf and torch.isfinite(free[1])
+    torch.autograd.backward(free, torch.tensor([math.inf, 1.0], dtype=torch.float64))
+    assert torch.isfinite(e.grad).all() and not e.grad[0].any()
+    assert abs(e.grad[1].sum() - 4) < 1e-12
+    assert torch.isfinite(w.grad).all()
+    _, paths = trellis_best_path(e.detach(), torch.tensor([1, 4]), packed, of, w.detach())
+    assert paths[0] is None and paths[1] is not None
+
+
+def test_minimum_frames():
+    assert pack([Topology(2, *[ints()] * 3, ints(0), ints(1))]).minimum_frames.tolist() == [-1]
+    assert pack([Topology(1, *[ints()] * 3, ints(0), ints(0))]).minimum_frames.tolist() == [0]
+    assert pack([Topology(0, *[ints()] * 5)]).minimum_frames.tolist() == [-1]
+    skip = Topology(4, ints(0, 1, 2, 0), ints(1, 2, 3, 2), ints(0, 0, 0, -1), ints(0), ints(3))
+    packed = pack([skip])
+    assert packed.minimum_frames.tolist() == [1] and packed.depth.tolist() == [1]
+
+
+def test_memory_without_gradient_does_not_grow_with_frames():
+    resource = pytest.importorskip("resource")
+    graph = chain(2000)
+    packed, w = pack([graph]), torch.zeros(entries(graph))
+    e = torch.rand(4, 3000, 1).expand(4, 3000, 2000)[:, :, :1]
+    graph = graph._replace(label=np.zeros_like(graph.label))
+    packed = pack([graph])
+    arguments = (torch.full((4,), 3000), packed, torch.zeros(4, dtype=torch.int64), w, 1.0)
+    trellis_free_energy(e[:, :100], torch.full((4,), 100), *arguments[1:])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    trellis_free_energy(e, *arguments)
+    # All rows would be 3000 * 2000 * 4 * 8 bytes, 190 megabytes.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000

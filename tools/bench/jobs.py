@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tools.bench import chain_jobs
+from tools.bench import chain_jobs, graph_jobs
 
 Array = NDArray[np.floating]
 Job = Callable[[], Array]
@@ -208,7 +208,7 @@ ROWS: dict[str, tuple[str, dict[str, Callable[[], Job]]]] = {
     ),
 }
 
-ROWS |= chain_jobs.ROWS
+ROWS |= chain_jobs.ROWS | graph_jobs.ROWS
 
 
 def exact(row: str) -> Array:

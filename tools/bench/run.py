@@ -16,10 +16,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
-from tools.bench import jobs
+from tools.bench import graph_jobs, jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -100,7 +101,7 @@ def _table(facts: list[dict[str, Any]], title: str) -> Table:
     for f in facts:
         name = f"{f['name']} {f.get('version', '')}".strip()
         if "missing" in f:
-            table.add_row(name, f"not installed: pip install {f['name']}")
+            table.add_row(name, "skipped")
         elif "error" in f:
             table.add_row(name, f"failed: {f['error'].strip().splitlines()[-1]}")
         else:
@@ -124,8 +125,18 @@ def main() -> None:
         "--threads", type=int, default=jobs.THREADS,
         help="threads of each contender; 1 gives steadier figures on a machine that others use",
     )  # fmt: skip
+    parser.add_argument(
+        "--growth", action="store_true",
+        help="instead, fit how time grows with frames and with arcs of a graph",
+    )  # fmt: skip
     options = parser.parse_args()
     console = Console()
+    if options.growth:
+        torch.set_num_threads(options.threads)
+        for name, points, exponent in graph_jobs.growth():
+            times = ", ".join(f"{size}: {took * 1e3:.1f} ms" for size, took in points)
+            console.print(f"time ~ {name} ** {exponent:.2f}  ({times})")
+        return
     report: dict[str, Any] = {
         "machine": platform.processor() or platform.machine(), "cores": os.cpu_count(),
         "threads": options.threads, "python": platform.python_version(), "rows": [],
@@ -139,6 +150,9 @@ def main() -> None:
             f"load average {before:.1f} before, {after:.1f} after"
         )
         console.print(_table(facts, f"{jobs.ROWS[row][0]}  ({load})"))
+        for f in facts:
+            if "missing" in f:
+                console.print(f"{f['name']} was skipped: {f['missing']} (pip install {f['name']})")
         report["rows"].append({"load": [before, after], "contenders": facts})
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
