@@ -2,7 +2,7 @@
 # Continuous speech: spelled letters, numbers and control words (CMU Census, "AN4"), from the
 # corpus's mel cepstra, with its dictionary and its language model and nothing else.
 #
-#   ./run.sh --data DIR        the corpus: a directory with an4-features.tar.gz, or etc/ and feat/
+#   ./run.sh --data DIR        the corpus: a directory with etc/ and feat/, or its archive (.tar.gz)
 #   ./run.sh --data DIR --audio DIR   also decode the wavs of DIR through our own front-end
 #
 # Options: --configs "phone_nll phone_mce"  of conf/      --seeds "0 1 2"
