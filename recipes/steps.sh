@@ -53,9 +53,24 @@ prepare() {
   touch data/.done
 }
 
+# summary LOG: its word error rate if it has one, else its last line.
+summary() { { grep -m 1 "^word error rate" "$1" || tail -n 1 "$1"; } | tr -s ' ' | cut -c1-150; }
+
+# bases FILE: a config file and those it builds on.
+bases() {
+  echo "$1"
+  local base; base=$(sed -n 's/^base: *//p' "$1")
+  [ -z "$base" ] || bases "$(dirname "$1")/$base"
+}
+
+# once DIR STEP COMMAND...: run a command with its output in DIR/STEP.log, unless it has been done
+# with the same arguments and configs.
 once() {
-  local dir=$1 step=$2 made; shift 2
-  made=$({ echo "$*"; cat conf/*.yaml; } | cksum)
+  local dir=$1 step=$2 made files=() word; shift 2
+  for word in "$@"; do
+    case $word in conf/*.yaml) files+=($(bases "$word")) ;; esac
+  done
+  made=$({ echo "$*"; cat ${files[@]+"${files[@]}"} </dev/null; } | cksum)
   mkdir -p "$dir"
   if [ -e "$dir/.done_$step" ]; then
     [ "$(cat "$dir/.done_$step")" = "$made" ] && return
@@ -67,5 +82,5 @@ once() {
     exit 1
   fi
   echo "$made" >"$dir/.done_$step"
-  echo "  $dir: $step done ($(tail -n 1 "$dir/$step.log" | cut -c1-150))"
+  echo "  $dir: $step done ($(summary "$dir/$step.log"))"
 }

@@ -11,7 +11,7 @@
 # Run again to resume: finished steps leave a .done file and are skipped.
 set -euo pipefail
 started=$SECONDS
-configs="phone_nll phone_mce" seeds=0 stop_stage=6
+configs=phone_nll seeds=0 stop_stage=6
 source "$(dirname "${BASH_SOURCE[0]}")/../steps.sh"
 options "$@"
 source ../../tools/setup.sh

@@ -23,7 +23,7 @@ class Alignment:
 
     Attributes:
         id, text: of the utterance.
-        energy: of the path.
+        energy: of the path, without language model and word penalty.
         words, units, states: what it consists of, with frames; silence is a unit (``<sil>``).
         frames: feature frames of the utterance.
         frame_shift: seconds between feature frames.
@@ -59,10 +59,10 @@ def align_utterances(
     A bad utterance gives its error in place of an alignment: unreadable, without transcript, with
     a word that the model does not know, or too short for its transcript.
 
-    Raises :class:`ConfigError` for a model whose lattice has no ``clamped`` graphs.
+    Raises :class:`ConfigError` for a model whose lattice has no ``transcripts``.
     """
     lattice = cast(Any, model.lattice)
-    if not hasattr(lattice, "clamped"):
+    if not hasattr(lattice, "transcripts"):
         raise ConfigError(
             f"the model's lattice ({type(lattice).__name__}) cannot align transcripts; use a "
             "model with the lattice 'hmm'"
@@ -82,7 +82,7 @@ def align_utterances(
         try:
             features, lengths = model.extract(batch.signal, batch.lengths)
             found = best_paths(
-                lambda *x: lattice.clamped(*x, batch.targets),
+                lambda *x: lattice.transcripts(*x, batch.targets),
                 features, lengths, batch.ids, Search(), shift,
             )  # fmt: skip
         except ValueError as error:
@@ -108,7 +108,7 @@ def _misfit(lattice: Any, example: Example) -> SeqebmError | None:
     if not example.text:
         return DataError(f"{example.id}: has no transcript to align with")
     try:
-        lattice.minimum_frames(example.text)
+        lattice.graphs.labels(example.text)
     except DataError as error:
         return DataError(f"{example.id}: {error}")
     return None

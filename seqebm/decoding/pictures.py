@@ -93,6 +93,6 @@ def plot_history(history: Sequence[dict[str, Any]], path: str | Path) -> None:
                     ax.plot(epochs, values, style, label=f"{part} {name}")
         ax.set(xlabel="epoch", title=", ".join(names))
         ax.grid(alpha=0.3)
-        if history:
+        if ax.lines:
             ax.legend(fontsize=8)
     save_figure(figure, path)

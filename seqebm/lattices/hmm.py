@@ -104,6 +104,11 @@ class HMM(nn.Module):
         graphs = together([self.graphs.clamped(target) for target in targets])
         return Trellis(graphs, self.emissions(features), lengths, self.weights())
 
+    def transcripts(self, features: Tensor, lengths: Tensor, targets: list[str]) -> Trellis:
+        """The same without language model and word penalty, which say nothing about times."""
+        graphs = together([self.graphs.transcript(target) for target in targets])
+        return Trellis(graphs, self.emissions(features), lengths, self.weights())
+
     def terms(
         self,
         features: Tensor,

@@ -116,6 +116,13 @@ class HMMGraphs:
         """
         return _remembered(self._clamped, text, lambda: self._clamp(text))
 
+    def transcript(self, text: str) -> Prepared:
+        """The same without the grammar: to align a sentence that it does not allow, too.
+
+        Raises :class:`DataError` for an unknown word.
+        """
+        return prepare(self._expand(linear(self.labels(text), weights=self.weights)))
+
     def rivals(self, text: str) -> Prepared:
         """The graph of every sentence but this one."""
         labels = self.labels(text)

@@ -80,6 +80,16 @@ def test_alignment_and_decoding_agree_on_the_answer(model, utterances):
         assert found.words == tuple(w._replace(confidence=None) for w in answer.words)
 
 
+def test_words_outside_the_language_model_can_be_aligned(utterances, tmp_path):
+    lm = tmp_path / "lm.arpa"
+    lm.write_text("\\data\\\nngram 1=2\n\n\\1-grams:\n-1 </s>\n-1 up\n\n\\end\\\n")
+    config = parse_config({**PHRASES, "lattice": {**PHRASES["lattice"], "lm": str(lm)}})
+    model = Recognizer(config, ("down", "flat", "up")).eval()
+    strange = SimpleNamespace(**{**vars(utterances[0]), "text": "up down"})
+    (found,) = align_utterances(model, [strange])
+    assert [w.label for w in found.words] == ["up", "down"]
+
+
 def test_transcripts_that_do_not_fit(model, utterances):
     def said(text):
         return SimpleNamespace(**{**vars(utterances[0]), "text": text})
