@@ -23,8 +23,8 @@ _seqebm_setup() (
 
   # Everything that is installed comes from these; one pip call, so that torch and torchaudio,
   # which must match, are resolved together.
-  packages=(-e ".[dev]" -e "plugins/speech[synthesis]")
-  manifests=(pyproject.toml plugins/speech/pyproject.toml)
+  packages=(-e ".[dev]" -e "plugins/speech[synthesis]" -e plugins/ink)
+  manifests=(pyproject.toml plugins/speech/pyproject.toml plugins/ink/pyproject.toml)
   minimum="3.11"
   suitable="import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"
 
@@ -98,7 +98,7 @@ _seqebm_setup() (
   fi
   rm -f "$stamp"
 
-  say "installing the core and plugins/speech with pip (minutes the first time, for PyTorch)"
+  say "installing the core and its plugins with pip (minutes the first time, for PyTorch)"
   log="$venv/setup.log"
   quiet=()
   [ -t 2 ] || quiet=(-q)

@@ -32,7 +32,7 @@ check() {
 if $checks; then
   check ruff check .
   check ruff format --check .
-  check mypy seqebm plugins/speech/seqebm_speech
+  check mypy seqebm plugins/speech/seqebm_speech plugins/ink/seqebm_ink
 fi
 
 # Last, so that pytest's closing line is what remains on the screen.

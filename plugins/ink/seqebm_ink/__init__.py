@@ -1,0 +1,1 @@
+"""Pen ink for seqebm."""
