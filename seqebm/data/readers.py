@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 _REMEDY = {
     "audio": "pip install -e plugins/speech",
     "features": "pip install -e plugins/speech",
-    "ink": "install a plugin that reads ink",
+    "ink": "pip install -e plugins/ink",
 }
 
 

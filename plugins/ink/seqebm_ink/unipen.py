@@ -6,7 +6,9 @@ read as the published corpus has it:
 
 - components without points (a bare ``.PEN_UP``) are not numbered; ``.PEN_UP`` with points is;
 - ``.SEGMENT`` counts the components of the file with everything that it includes, in order;
-- ``a:p-b:q`` is point p of component a to point q of component b, both included.
+- ``a:p-b:q`` is point p of component a to point q of component b, both included;
+- where x and y have different resolutions, y is brought to that of x; components of different
+  resolutions that make one ink are brought to that of the first.
 """
 
 from __future__ import annotations
@@ -22,12 +24,13 @@ import numpy as np
 from seqebm.errors import DataError
 from seqebm_ink.ink import Floats, Ink
 
-LARGEST = 200_000_000  # bytes of one file
+LARGEST = 200_000_000  # bytes of one file with all that it includes
+_MOST = 20_000  # files that it includes
 _DEEPEST = 8  # files that include each other
 _KEYWORD = re.compile(r"^\.([A-Z][A-Z_0-9]*)[ \t]*(.*)$", re.MULTILINE)
 _RANGE = re.compile(r"(\d+)(?::(\d+))?(?:-(\d+)(?::(\d+))?)?")
 _LABEL = re.compile(r'"((?:[^"\\]|\\.)*)"')
-_PER_MM = {"MM": 1.0, "INCH": 25.4}
+_PER_MM = {"MM": 1.0, "CM": 10.0, "INCH": 25.4}
 
 
 class Component(NamedTuple):
@@ -139,12 +142,22 @@ class _Parser:
     channels: tuple[str, ...] = ("X", "Y")
     writer: str | None = None
     rate: float | None = None
-    units_per_mm: float | None = None
+    units_per_mm: float | None = None  # of x
+    y_per_mm: float | None = None
+    size: int = 0  # bytes read so far
+    included: int = 0  # files
 
     def file(self, path: Path, within: tuple[Path, ...]) -> None:
         if path in within or len(within) > _DEEPEST:
             raise DataError(f"{path}: is included by itself; remove the .INCLUDE")
         text = _text(path)
+        self.size += len(text)
+        self.included += 1
+        if self.size > LARGEST or self.included > _MOST:
+            raise DataError(
+                f"{self.result.path}: more than {LARGEST // 1_000_000} MB or {_MOST:,} files with "
+                "all that it includes; cut it into parts"
+            )
         found = list(_KEYWORD.finditer(text))
         ends = [*(match.start() for match in found[1:]), len(text)]
         for match, end in zip(found, ends, strict=False):
@@ -159,7 +172,7 @@ class _Parser:
 
     def _included(self, name: str, within: tuple[Path, ...]) -> None:
         for folder in self.include:
-            if name and (folder / name).is_file():
+            if name and _is_file(folder / name):
                 self.file(folder / name, within)
                 return
         self.result.missing.append(name)
@@ -171,21 +184,19 @@ class _Parser:
         width = len(self.channels)
         try:
             numbers = np.array(words, np.float64)
+            if len(numbers) % width:
+                raise ValueError(f"{len(numbers)} values, not points of {' '.join(self.channels)}")
         except ValueError as error:
             self._damage(path, f"component {len(self.result.components)}: {error}")
-            numbers = np.array([float(w) for w in words if _is_number(w)])
-        if len(numbers) % width:
-            self._damage(
-                path,
-                f"component {len(self.result.components)} has {len(numbers)} values, not points "
-                f"of {' '.join(self.channels)}",
-            )
-            numbers = numbers[: len(numbers) // width * width]
+            # The lines that are whole: reading on across a gap would mix up the channels.
+            lines = [line.split() for line in values.splitlines()]
+            whole = [x for x in lines if len(x) == width and all(map(_is_number, x))]
+            numbers = np.array(whole, np.float64).reshape(-1)
         if not len(numbers):
             return
         self.result.components.append(
             Component(
-                numbers.reshape(-1, width),
+                self._scaled(numbers.reshape(-1, width)),
                 self.channels,
                 down,
                 self.writer,
@@ -193,6 +204,11 @@ class _Parser:
                 self.units_per_mm,
             )
         )
+
+    def _scaled(self, points: Floats) -> Floats:
+        if self.units_per_mm and self.y_per_mm and self.units_per_mm != self.y_per_mm:
+            points[:, self.channels.index("Y")] *= self.units_per_mm / self.y_per_mm
+        return points
 
     def _keyword(self, path: Path, keyword: str, arguments: str) -> None:
         if keyword == "SEGMENT":
@@ -211,9 +227,13 @@ class _Parser:
             self.writer = "_".join(arguments.split()) or None
         elif keyword == "POINTS_PER_SECOND":
             self.rate = self._positive(path, keyword, arguments)
-        elif match := re.fullmatch(r"X_POINTS_PER_(MM|INCH)", keyword):
+        elif match := re.fullmatch(r"([XY])_POINTS_PER_(MM|CM|INCH)", keyword):
             value = self._positive(path, keyword, arguments)
-            self.units_per_mm = value and value / _PER_MM[match[1]]
+            per_mm = value and value / _PER_MM[match[2]]
+            if match[1] == "X":
+                self.units_per_mm = per_mm
+            else:
+                self.y_per_mm = per_mm
 
     def _positive(self, path: Path, keyword: str, arguments: str) -> float | None:
         first = arguments.split()[0] if arguments else ""
@@ -234,6 +254,13 @@ def _text(path: Path) -> str:
         return path.read_bytes().decode("latin-1").replace("\r\n", "\n").replace("\r", "\n")
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long
+        return False
 
 
 def _is_number(word: str) -> bool:
@@ -267,6 +294,16 @@ def _joined(pieces: Sequence[Component]) -> Ink:
         return Ink.of_strokes([])
     columns = [{name: k for k, name in enumerate(p.channels)} for p in pieces]
     xy = [p.points[:, [c["X"], c["Y"]]] for p, c in zip(pieces, columns, strict=True)]
+    units = [p.units_per_mm for p in pieces]
+    first = units[0]
+    if len(set(units)) > 1:
+        known = [unit for unit in units if unit is not None]
+        if first is None or len(known) < len(units):
+            raise DataError(
+                "mixes components with X_POINTS_PER_... and without; state the resolution of all, "
+                "or of none"
+            )
+        xy = [part * (first / unit) for part, unit in zip(xy, known, strict=True)]
     pressure = None
     if all("P" in c for c in columns):
         pressure = [p.points[:, c["P"]] for p, c in zip(pieces, columns, strict=True)]
@@ -275,7 +312,7 @@ def _joined(pieces: Sequence[Component]) -> Ink:
         [p.down for p in pieces],
         _times(pieces),
         pressure,
-        pieces[0].units_per_mm,
+        first,
         pieces[0].writer,
     )
 
