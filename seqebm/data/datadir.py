@@ -308,7 +308,8 @@ class Scan:
         except DataError as error:
             raise DataError(
                 f"{self.path}/segments gives seconds, and the rate of {path} is not known: {error}."
-                " List it in reco2rate ('recording rate'), or give counts such as '8000samples'"
+                " List it in reco2rate ('recording rate'), or give counts such as "
+                f"'8000{UNITS.get(self.kind, 'samples')}'"
             ) from error
 
     def utterances(

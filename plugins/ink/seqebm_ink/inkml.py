@@ -4,7 +4,8 @@ Source: S. M. Watt, T. Underhill (eds.), "Ink Markup Language (InkML)", W3C Reco
 September 2011. Read as real files have it, which is more than the Recommendation allows:
 
 - with any namespace or none; ids as ``xml:id`` or ``id``;
-- a document's only trace format, source or context is in force where nothing refers to it;
+- a document's only trace format, source or context, if it is within ``<definitions>``, is in
+  force even where nothing refers to it;
 - without any trace format, what follows the first two values of a point is left out;
 - times that begin again with each trace are laid end to end, where no ``timeOffset`` tells more;
 - times without a unit are milliseconds if points lie more than half a unit apart, else seconds.
@@ -34,6 +35,7 @@ from seqebm_ink.inkml_context import (
     Element,
     Setting,
     children,
+    identifier,
     local,
     number,
     similarity,
@@ -60,7 +62,8 @@ def read_inkml(path: Path, y_axis: str = "file") -> Ink:
     try:
         root = _root(data)
         pieces = [p for trace in _Document(root).strokes() for p in trace.pieces()]
-        return _ink(pieces, _writer(root), y_axis)
+        with np.errstate(over="ignore", invalid="ignore"):  # Ink refuses what overflows
+            return _ink(pieces, _writer(root), y_axis)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
 
@@ -142,7 +145,7 @@ class _Document:
         if not elements:
             elements = list(self._elements(list(children(self.root, "definitions"))))
         for element, setting in elements:
-            name = _id(element) or f"trace {len(found)}"
+            name = identifier(element) or f"trace {len(found)}"
             trace = self._trace(element, setting, name)
             if element.get("continuation") in ("middle", "end"):
                 self._continue(trace, element.get("priorRef"), found, by_id)
@@ -199,13 +202,6 @@ class _Document:
         before.parts += trace.parts
         before.duration = None
         by_id[trace.name] = before
-
-
-def _id(element: Element) -> str | None:
-    for key, value in element.attrib.items():
-        if key == "id" or key.endswith("}id"):
-            return value
-    return None
 
 
 def _widened(text: str, setting: Setting) -> Setting:

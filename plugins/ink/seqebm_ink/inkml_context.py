@@ -105,21 +105,26 @@ class Definitions:
         self.root = root
         self.by_id: dict[str, Element] = {}
         self._applied: dict[tuple[int, Setting], Setting] = {}
-        of_canvases: set[int] = set()
-        every: dict[str, list[Element]] = {"traceFormat": [], "inkSource": [], "context": []}
-        for element in root.iter():
-            for key, value in element.attrib.items():
-                if key == "id" or key.endswith("}id"):
-                    self.by_id.setdefault(value, element)
-            if local(element) == "canvas":
-                of_canvases.update(map(id, element.iter()))
-            if local(element) in every and id(element) not in of_canvases:
-                every[local(element)].append(element)
+        every: dict[str, list[tuple[Element, bool]]] = {
+            "traceFormat": [],
+            "inkSource": [],
+            "context": [],
+        }
+        stack = [(root, False, False)]  # no recursion: elements may be nested very deep
+        while stack:
+            element, defined, of_canvas = stack.pop()
+            tag = local(element)
+            if (name := identifier(element)) is not None:
+                self.by_id.setdefault(name, element)
+            if tag in every and not of_canvas:
+                every[tag].append((element, defined))
+            inside = defined or tag == "definitions", of_canvas or tag == "canvas"
+            stack += [(child, *inside) for child in reversed(element)]
         # Many files define one format and never refer to it.
         self.initial = Setting()
         for found in every.values():
-            if len(found) == 1:
-                self.initial = self.apply(found[0], self.initial)
+            if len(found) == 1 and found[0][1]:
+                self.initial = self.apply(found[0][0], self.initial)
 
     def referred(self, element: Element, setting: Setting, within: tuple = ()) -> Setting:
         """What ``setting`` becomes by the references of ``element``.
@@ -212,6 +217,14 @@ def local(element: Element) -> str:
     """The name of an element without its namespace; real files use several, or none."""
     tag = element.tag
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+
+
+def identifier(element: Element) -> str | None:
+    """The ``xml:id`` or ``id`` of an element; None if it has none."""
+    for key, value in element.attrib.items():
+        if key == "id" or key.endswith("}id"):
+            return value
+    return None
 
 
 def children(element: Element, name: str) -> Iterator[Element]:

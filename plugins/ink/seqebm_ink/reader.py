@@ -146,16 +146,18 @@ class InkReader:
 def _map(path: Path) -> NDArray[Any]:
     try:
         points = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, OverflowError, SyntaxError, TypeError) as error:
+    except Exception as error:  # a damaged header makes NumPy raise whatever its parsers raise
+        reason = str(error).partition("\n")[0]
         raise DataError(
-            f"{path}: is a damaged or cut short NumPy array, or holds no points ({error}); prepare "
-            "the data again"
+            f"{path}: is a damaged or cut short NumPy array ({reason}); prepare the data again"
         ) from error
     if points.ndim != 2 or points.shape[1] != len(CHANNELS) or points.dtype.kind != "f":
         raise DataError(
             f"{path}: holds {points.dtype} {points.shape}, not points (N, {len(CHANNELS)}) of "
             f"{', '.join(CHANNELS)}; prepare the data again"
         )
+    if not len(points):
+        raise DataError(f"{path}: holds no points; prepare the data again")
     return points
 
 

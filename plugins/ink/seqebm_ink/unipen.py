@@ -187,7 +187,7 @@ class _Parser:
             if len(numbers) % width:
                 raise ValueError(f"{len(numbers)} values, not points of {' '.join(self.channels)}")
         except ValueError as error:
-            self._damage(path, f"component {len(self.result.components)}: {error}")
+            self._damage(path, f"component {len(self.result.components)}: {str(error)[:90]}")
             # The lines that are whole: reading on across a gap would mix up the channels.
             lines = [line.split() for line in values.splitlines()]
             whole = [x for x in lines if len(x) == width and all(map(_is_number, x))]
