@@ -11,7 +11,7 @@ from seqebm.errors import DataError
 
 LARGEST = 64_000_000  # bytes of one InkML or JSON file: some million points
 _HEAD = 1 << 16  # bytes looked at to tell the kind
-_UNIPEN = re.compile(rb"^\s*\.[A-Z][A-Z_0-9]+", re.MULTILINE)
+_UNIPEN = re.compile(rb"(?:\A|[\r\n])\.[A-Z][A-Z_0-9]")
 
 
 def content(path: Path) -> bytes:

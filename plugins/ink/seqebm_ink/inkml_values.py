@@ -17,7 +17,8 @@ from seqebm_ink.ink import Floats
 
 _PLAIN = re.compile(r"[0-9eE+\-.,\s]*")
 _VALUE = re.compile(
-    r"""\s*(?:(?P<order>[!'"]?)\s*(?P<sign>[-+]?)\s*
+    # No two \s* in a row, which would take cubic time over many blanks.
+    r"""\s*(?:(?:(?P<order>[!'"])\s*)?(?:(?P<sign>[-+])\s*)?
         (?:\#(?P<hex>[0-9A-Fa-f]+)|(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?))
         |(?P<letter>[TF*?]))""",
     re.VERBOSE,
@@ -114,7 +115,7 @@ class _Channel:
 
     def _number(self, match: re.Match[str], where: str) -> None:
         # Numbers beyond float64 become infinite, which Ink refuses.
-        number = float(int(match["hex"][:256], 16)) if match["hex"] else float(match["number"])
+        number = _hexadecimal(match["hex"]) if match["hex"] else float(match["number"])
         number = -number if match["sign"] == "-" else number
         self.order = match["order"] or self.order
         if self.order == "!":
@@ -125,3 +126,8 @@ class _Channel:
             raise DataError(f"{where} has a difference to a value that is not known")
         self.step = number if self.order == "'" else self.step + number
         self.value += self.step
+
+
+def _hexadecimal(digits: str) -> float:
+    digits = digits.lstrip("0")
+    return float(int(digits or "0", 16)) if len(digits) < 256 else math.inf

@@ -22,6 +22,7 @@ from seqebm_ink.unipen import read_unipen
 
 logger = logging.getLogger(__name__)
 
+_NO_INK = (".doc", ".lex")  # what UNIPEN calls its files of documentation and of words
 _OPEN = 8  # prepared arrays kept mapped
 
 
@@ -34,9 +35,10 @@ def read_ink(path: Path, include: Sequence[Path] = (), y_axis: str = "file") -> 
         y_axis: ``"file"``: as the file says, or else as its format has it; ``"up"``, ``"down"``:
             the numbers of y in the file grow upwards or downwards, whatever it says.
 
-    What is damaged in a UNIPEN file is left out, with a warning. Raises :class:`DataError`, naming
+    What is damaged in a UNIPEN file is left out, and a ``.doc`` or ``.lex`` file that it includes
+    may be missing, each with a warning. Raises :class:`DataError`, naming
     the file and the remedy, if it cannot be read, is no ink, is malformed (see the readers of each
-    format), includes a file that is missing, or has no points.
+    format), includes another file that is missing, or has no points.
     """
     path = Path(path)
     kind = kind_of(path)
@@ -57,12 +59,15 @@ def read_ink(path: Path, include: Sequence[Path] = (), y_axis: str = "file") -> 
 
 def _unipen(path: Path, include: Sequence[Path]) -> Ink:
     file = read_unipen(path, include)
-    if file.missing:
-        more = f" and {len(file.missing) - 1} more" if len(file.missing) > 1 else ""
+    absent = [name for name in file.missing if not name.lower().endswith(_NO_INK)]
+    if absent:
+        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
         raise DataError(
-            f"{path}: includes {file.missing[0]!r}{more}, which is not there; restore it, or name "
+            f"{path}: includes {absent[0][:60]!r}{more}, which is not there; restore it, or name "
             "its directory by the option 'include' of the reader"
         )
+    if file.missing:
+        logger.warning("%s: goes without %s, which is not there", path, ", ".join(file.missing))
     if file.damaged:
         logger.warning("%s (%d faults; left out)", file.damaged[0], len(file.damaged))
     return file.ink()

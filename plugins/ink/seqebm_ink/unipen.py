@@ -28,7 +28,8 @@ LARGEST = 200_000_000  # bytes of one file with all that it includes
 _MOST = 20_000  # files that it includes
 _DEEPEST = 8  # files that include each other
 _KEYWORD = re.compile(r"^\.([A-Z][A-Z_0-9]*)[ \t]*(.*)$", re.MULTILINE)
-_RANGE = re.compile(r"(\d+)(?::(\d+))?(?:-(\d+)(?::(\d+))?)?")
+_COUNT = r"([0-9]{1,9})"
+_RANGE = re.compile(rf"{_COUNT}(?::{_COUNT})?(?:-{_COUNT}(?::{_COUNT})?)?")
 _LABEL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _PER_MM = {"MM": 1.0, "CM": 10.0, "INCH": 25.4}
 

@@ -499,3 +499,18 @@ def test_any_text_of_a_trace_is_read_or_refused(text, intermittent):
     except DataError:
         return
     assert points.shape[1] == 2 + intermittent
+
+
+def test_hostile_texts_of_a_trace_end_soon():
+    blanks = " " * 100_000
+    for text in (
+        f"1 2{blanks}x",
+        f"1 '{blanks}x",
+        f"1 -{blanks}",
+        "9" * 1_000_000 + " #" + "F" * 9,
+    ):
+        try:
+            decode(text, "XY", ())
+        except DataError as error:
+            assert len(str(error)) < 300
+    assert np.isinf(decode(f"#{'F' * 300} #{'0' * 300}1", "XY", ())).tolist() == [[True, False]]

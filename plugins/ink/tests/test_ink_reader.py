@@ -270,6 +270,12 @@ def test_a_missing_include_is_named_and_found_by_the_option(tmp_path):
     assert "includes 'x' and 1 more, which is not there" in fault(path, reader)
 
 
+def test_a_missing_documentation_is_tolerated_with_a_warning(tmp_path, caplog):
+    path = write(tmp_path, ".INCLUDE dene.doc\n" + UNIPEN)  # as in pendigits
+    assert len(InkReader().read(path, 100)) == 3
+    assert "goes without dene.doc" in caplog.text
+
+
 def test_includes_that_multiply_are_refused(tmp_path):
     for k in range(8):
         (tmp_path / f"{k}.dat").write_text(f".INCLUDE {k + 1}.dat\n" * 30)

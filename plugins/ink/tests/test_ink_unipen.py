@@ -148,3 +148,21 @@ def test_parts_of_ink(sizes, data):
     part = ink.part(start, stop)
     np.testing.assert_array_equal(part.xy, points[start:stop])
     assert len(part.strokes) == len(part.down) == len(np.unique(ink.stroke[start:stop]))
+
+
+@pytest.mark.parametrize("line", ["9" * 5000, " " * 20_000, "1-" * 5000, '"' * 20_000, "\\" * 9999])
+def test_hostile_lines_end_soon(tmp_path, line):
+    text = f'{HEADER}{BODY}.SEGMENT A {line} OK "x"\n.SEGMENT A 1 OK "{line}\n.COORD {line}\n'
+    file = read_unipen(write(tmp_path, text))
+    assert file.damaged and all(len(message) < 300 for message in file.damaged)
+
+
+def test_damaged_lines_are_left_out_whole(tmp_path):
+    file = read_unipen(write(tmp_path, HEADER + ".PEN_DOWN\n0 0 0\n1 x 1\n2 2\n3 3 3\n"))
+    assert file.components[0].points.tolist() == [[0, 0, 0], [3, 3, 3]]
+
+
+def test_a_resolution_of_y_that_differs_is_brought_to_that_of_x(tmp_path):
+    header = ".COORD X Y\n.X_POINTS_PER_MM 10\n.Y_POINTS_PER_CM 50\n"
+    file = read_unipen(write(tmp_path, header + ".PEN_DOWN\n10 5\n"))
+    assert file.ink().xy.tolist() == [[10, 10]] and file.ink().units_per_mm == 10
