@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -181,6 +182,13 @@ def test_what_is_written_is_read_back(tmp_path_factory, data):
         else:
             np.testing.assert_array_equal(getattr(found, name), wanted)
     assert (found.units_per_mm, found.writer) == (ink.units_per_mm, ink.writer)
+
+
+def test_the_example_of_the_documentation(read):
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    ink = read(readme.partition("```json\n")[2].partition("```")[0])
+    assert [len(s) for s in ink.strokes] == [3, 2] and ink.time[-1] == 0.32
+    assert (ink.pressure[-1], ink.units_per_mm, ink.writer) == (0.6, 10, "anna")
 
 
 def test_where_nothing_can_be_written(tmp_path):
