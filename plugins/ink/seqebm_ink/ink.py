@@ -128,3 +128,17 @@ class Ink:
             time=None if self.time is None else self.time[mask],
             pressure=None if self.pressure is None else self.pressure[mask],
         )
+
+    def points(self, rate: float) -> NDArray[np.float32]:
+        """What front-ends take: ``(N, 4)`` float32 of :data:`CHANNELS`, pen down only.
+
+        Positions are in the units of the tablet, less those of the first point (float32 holds
+        them exactly enough only near 0); times are in seconds from the first point on, and go by
+        ``rate`` points a second where they are unknown; strokes are numbered from 0.
+        """
+        ink = self.written()
+        if not len(ink):
+            return np.empty((0, len(CHANNELS)), np.float32)
+        time = np.arange(len(ink)) / rate if ink.time is None else ink.time - ink.time[0]
+        columns = (ink.xy - ink.xy[0], time[:, None], ink.stroke[:, None])
+        return np.concatenate(columns, axis=1, dtype=np.float32)
