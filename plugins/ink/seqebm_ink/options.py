@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from seqebm.hooks import Options
 
@@ -50,3 +50,48 @@ class PenOptions(Options):
 
 class AnnotatedImageOptions(Options):
     """Options of the front-end ``amap``."""
+
+    rate: int = Field(default=100, ge=1, le=10_000, description="points per second, for limit")
+    limit: float = Field(
+        default=60.0, gt=0.0, le=3600.0, description="longest ink accepted: rate * limit points"
+    )
+    height: int = Field(default=24, ge=4, le=256, description="rows of the image")
+    normalisation: Literal["box", "lines"] = Field(
+        default="box",
+        description="box: the whole ink fills the height (characters); lines: what is between base "
+        "line and x-height has a fixed height (words)",
+    )
+    margin: int = Field(default=1, ge=0, le=32, description="blank rows and columns around the ink")
+    min_width: int = Field(
+        default=24, ge=1, le=4096, description="narrower ink is centred in so many columns"
+    )
+    max_width: int = Field(
+        default=1024, ge=4, le=16384, description="wider ink is squeezed into so many columns"
+    )
+    aspect: float = Field(
+        default=1.5, gt=0.0, le=100.0, description="box: flatter ink does not fill the height"
+    )
+    stretch: float = Field(
+        default=1.0, ge=0.25, le=4.0, description="columns of ink that is as wide as a row is high"
+    )
+    below: int = Field(default=7, ge=0, le=256, description="lines: rows below the base line")
+    body: int = Field(default=8, ge=1, le=256, description="lines: rows from there to the x-height")
+    directions: Literal[4, 8] = Field(
+        default=4, description="planes of direction; 4: to and fro are one"
+    )
+    curvature: bool = Field(default=True, description="add a plane of curvature")
+
+    @model_validator(mode="after")
+    def _check(self) -> AnnotatedImageOptions:
+        if 2 * self.margin + 2 > self.height:
+            raise ValueError(
+                f"margin {self.margin} leaves nothing of height {self.height}; lower margin"
+            )
+        if self.below + self.body >= self.height:
+            raise ValueError(
+                f"below + body = {self.below + self.body} leave nothing of height {self.height} "
+                "for ascenders; lower them"
+            )
+        if self.min_width > self.max_width or 2 * self.margin + 2 > self.max_width:
+            raise ValueError(f"max_width {self.max_width} is too small for min_width and margin")
+        return self
