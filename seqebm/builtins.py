@@ -14,6 +14,7 @@ def seqebm_register_features(register):
     register("identity", "seqebm.features.identity:Identity")
     register("tdnn", "seqebm.features.tdnn:TDNN")
     register("convtdnn", "seqebm.features.convtdnn:ConvTDNN")
+    register("sdnn", "seqebm.features.sdnn:SDNN")
 
 
 @hookimpl
