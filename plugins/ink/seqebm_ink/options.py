@@ -29,14 +29,32 @@ class UnipenOptions(Options):
     source: Path | None = Field(
         default=None, description="directory with data/ and include/, or the archive of one"
     )
-    category: str = Field(default="1a", description="1a digits, 1b upper, 1c lower case, 6 words")
+    category: Literal["1a", "1b", "1c", "words"] = Field(
+        default="1a", description="1a digits, 1b upper case, 1c lower case, words (category 6)"
+    )
+    labels: Literal["any", "lower", "letters"] = Field(
+        default="any", description="words of category 6: lower: a to z only; letters: A to z"
+    )
+    bad: bool = Field(default=False, description="keep what the corpus marks as BAD")
+    test_share: float = Field(default=0.25, gt=0, lt=1, description="of the writers, for test")
+    dev_share: float = Field(
+        default=0.0, ge=0, lt=1, description="of the training writers, for dev; 0: none"
+    )
+    per_writer: int | None = Field(
+        default=None, ge=1, description="most segments of one writer; default: all"
+    )
 
 
 class PendigitsOptions(Options):
     """Options of the preparer ``pendigits``."""
 
     source: Path | None = Field(
-        default=None, description="directory with pendigits-orig.tra and .tes (or .gz of them)"
+        default=None,
+        description="directory with the raw trajectories: pendigits-train and -test, or "
+        "pendigits-orig.tra and .tes, as they are or gzipped",
+    )
+    dev_writers: int = Field(
+        default=0, ge=0, lt=30, description="training writers to hold out for development"
     )
 
 

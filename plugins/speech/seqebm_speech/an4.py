@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from seqebm.data import Utterance, write_data_dir
+from seqebm.data.archives import some, unpack
 from seqebm.errors import DataError
 from seqebm.files import write_bytes
-from seqebm_speech.archives import some, unpack
 from seqebm_speech.options import AN4Options
 
 logger = logging.getLogger(__name__)

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from seqebm.data import Utterance, write_data_dir
+from seqebm.data.archives import download, some, unpack
 from seqebm.errors import DataError
-from seqebm_speech.archives import download, is_readable, some, unpack
 from seqebm_speech.options import FSDDOptions
+from seqebm_speech.readable import is_readable
 
 logger = logging.getLogger(__name__)
 

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from seqebm.data import Utterance, write_data_dir
+from seqebm.data.archives import download, some, unpack
 from seqebm.data.tables import write_table
 from seqebm.errors import DataError
-from seqebm_speech.archives import download, is_readable, some, unpack
 from seqebm_speech.options import YesNoOptions
+from seqebm_speech.readable import is_readable
 
 logger = logging.getLogger(__name__)
 

@@ -9,12 +9,12 @@ import urllib.error
 import numpy as np
 import pytest
 import soundfile
-from seqebm_speech import archives, corpora
+from seqebm_speech import corpora
 from seqebm_speech.audio import AudioReader
 from seqebm_speech.corpora import fsdd
 from seqebm_speech.options import FSDDOptions
 
-from seqebm.data import DataDir
+from seqebm.data import DataDir, archives
 from seqebm.errors import DataError
 
 

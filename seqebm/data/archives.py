@@ -1,4 +1,4 @@
-"""Fetching and unpacking the archives of published corpora."""
+"""Fetching and unpacking the archives of published corpora: for preparers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from seqebm.data import Utterance
 from seqebm.errors import DataError
-from seqebm_speech.audio import AudioReader
 
 logger = logging.getLogger(__name__)
 
@@ -67,16 +65,6 @@ def unpack(archive: Path, folder: Path, place: Callable[[str], str | None], corp
             f"{corpus}: {archive} is no readable archive, or is cut short ({error}); fetch it again"
         ) from error
     return found
-
-
-def is_readable(utterance: Utterance) -> str | None:
-    """Why the audio of an utterance cannot be read; None if it can."""
-    reader = AudioReader()
-    try:
-        reader.read(utterance.path, reader.file_rate(utterance.path))
-    except DataError as error:
-        return str(error)
-    return None
 
 
 def some(names: list[str], between: str = ", ") -> str:
