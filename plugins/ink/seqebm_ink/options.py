@@ -62,8 +62,61 @@ class SyntheticInkOptions(Options):
     """Options of the preparer ``synthetic_ink``."""
 
 
+class InkAugmentOptions(Options):
+    """Random distortions in training; letters have size 1. All 0: none."""
+
+    width: float = Field(default=0.0, ge=0, le=1, description="log of the stretch along x, +-")
+    height: float = Field(default=0.0, ge=0, le=1, description="log of the stretch along y, +-")
+    rotation: float = Field(default=0.0, ge=0, le=90, description="degrees, +-")
+    shear: float = Field(default=0.0, ge=0, le=2, description="slant, x per y, +-")
+    shift: float = Field(default=0.0, ge=0, le=1, description="of the whole ink, +-")
+    elastic: float = Field(default=0.0, ge=0, le=1, description="amplitude of smooth waves")
+    frequency: float = Field(default=1.0, gt=0, le=10, description="of the waves, per unit")
+    jitter: float = Field(default=0.0, ge=0, le=1, description="shift of each stroke (deviation)")
+    pace: float = Field(default=0.0, ge=0, le=1, description="log of the distance of frames, +-")
+
+    @property
+    def active(self) -> bool:
+        """Whether there is any distortion."""
+        return any(value for name, value in self if name != "frequency")
+
+
 class PenOptions(Options):
     """Options of the front-end ``pen``."""
+
+    rate: int = Field(default=100, ge=1, le=10_000, description="points per second, for limit")
+    limit: float = Field(
+        default=60.0, gt=0.0, le=3600.0, description="longest ink accepted: rate * limit points"
+    )
+    normalisation: Literal["box", "lines"] = Field(
+        default="box",
+        description="box: the bounding box has size 1 (characters); lines: the x-height is 1, the "
+        "base line level, the slant taken out (words)",
+    )
+    step: float = Field(
+        default=0.1, gt=0, le=10, description="distance of frames, in sizes or x-heights"
+    )
+    least_frames: int = Field(default=12, ge=2, description="ink with less gets closer frames")
+    most_frames: int = Field(default=2000, ge=2, description="ink with more gets wider ones")
+    delayed: Literal["keep", "hat"] = Field(
+        default="keep",
+        description="dots and bars that are added late: keep them in the pen's way, or note them "
+        "at the frames below and above (lines only)",
+    )
+    context: int = Field(default=0, ge=0, le=63, description="columns of ink around each frame")
+    rows: int = Field(default=8, ge=1, le=64, description="rows of them")
+    cell: float = Field(default=0.125, gt=0, le=4, description="width of a column")
+    augment: InkAugmentOptions = Field(
+        default=InkAugmentOptions(), description="distortions in training"
+    )
+
+    @model_validator(mode="after")
+    def _check_pen(self) -> PenOptions:
+        if self.delayed == "hat" and self.normalisation != "lines":
+            raise ValueError("delayed: hat needs normalisation: lines")
+        if self.least_frames > self.most_frames:
+            raise ValueError(f"least_frames {self.least_frames} is above {self.most_frames}")
+        return self
 
 
 class AnnotatedImageOptions(Options):

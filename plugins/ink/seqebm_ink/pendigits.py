@@ -1,4 +1,4 @@
-"""The preparer ``pendigits``: UCI's Pen-Based Recognition of Handwritten Digits, raw trajectories."""
+"""The preparer ``pendigits``: UCI's pen-based handwritten digits, raw trajectories."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _part(source: Path, part: str, destination: Path) -> list[Item]:
             f"pendigits: {path} has {len(file.segments)} digits but {len(comments)} comments of "
             f"their writers; fetch the raw trajectories from {PENDIGITS_HOME}"
         )
-    items = []
+    items: list[Item] = []
     for segment, (digit, writer, number) in zip(file.segments, comments, strict=True):
         if digit != segment.label:
             raise DataError(f"pendigits: {path}: digit {segment.label!r} is commented as {digit}")

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from seqebm.data.archives import unpack
 from seqebm.errors import DataError
 from seqebm.files import write_text
 from seqebm_ink.archive import Item, write_ink_dir
 from seqebm_ink.ink import Ink
 from seqebm_ink.options import UnipenOptions
 from seqebm_ink.unipen import Segment, Unipen, read_unipen
-from seqebm.data.archives import unpack
 
 logger = logging.getLogger(__name__)
 
