@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from seqebm.errors import DataError
-from seqebm_ink import raster
-from seqebm_ink.ink import CHANNELS, Floats
+from seqebm_ink import augment, normalise, raster
+from seqebm_ink.ink import Floats
 from seqebm_ink.options import AnnotatedImageOptions
+from seqebm_ink.timing import PenFrontEnd
 
 Lines = Callable[[Floats], tuple[float, float]]
 _TALLEST = 4.0  # lines: the ink is at most so many times as high as the image
@@ -46,7 +45,7 @@ class Placement(NamedTuple):
         return (self.y0 - y) * self.scale + self.top
 
 
-class AnnotatedImage(nn.Module):
+class AnnotatedImage(PenFrontEnd):
     """Annotated images (AMAP): pixels hold features of the trajectory instead of grey levels.
 
     Bengio & LeCun (1994), "Word normalization for on-line handwritten word recognition"; LeCun et
@@ -62,7 +61,7 @@ class AnnotatedImage(nn.Module):
 
     Args:
         options: see :class:`seqebm_ink.options.AnnotatedImageOptions`.
-        lines: finds base line and x-height of ``(N, 4)`` points; default :func:`densest_band`.
+        lines: finds base line and x-height of ``(N, 4)`` points; default :func:`body_lines`.
 
     Attributes:
         reads: ``"ink"``.
@@ -74,7 +73,6 @@ class AnnotatedImage(nn.Module):
     """
 
     Options = AnnotatedImageOptions
-    reads = "ink"
 
     def __init__(
         self, options: AnnotatedImageOptions | None = None, lines: Lines | None = None
@@ -85,7 +83,7 @@ class AnnotatedImage(nn.Module):
         self.planes = o.directions + o.curvature
         self.output_dim = self.planes * o.height
         self.frame_shift = 1 / o.rate
-        self.lines = lines or densest_band
+        self.lines = lines or body_lines
 
     def forward(self, signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """``(B, N, 4)`` points and ``(B,)`` lengths -> ``(B, T, D)`` columns and ``(B,)`` lengths.
@@ -95,6 +93,10 @@ class AnnotatedImage(nn.Module):
                 infinite values.
         """
         inks = self._checked(signal, lengths)
+        if self.training and self.options.augment.active:
+            inks = [
+                _distorted(*pair) for pair in zip(inks, self._distortions(len(inks)), strict=True)
+            ]
         places = [self._place(ink) for ink in inks]
         widths = [place.width for place in places]
         images = np.zeros((len(inks), max(widths), self.planes, self.options.height), np.float32)
@@ -123,32 +125,13 @@ class AnnotatedImage(nn.Module):
         columns = np.rint(place.columns(ink[:, 0])).astype(np.int64)
         return torch.from_numpy(columns.clip(0, place.width - 1)).to(points.device)
 
+    def _distortions(self, count: int) -> list[augment.Distortion]:
+        return augment.draw(self.options.augment, count)
+
     def _checked(self, signal: Tensor, lengths: Tensor) -> list[Floats]:
-        if (
-            signal.dim() != 3
-            or signal.shape[2] != len(CHANNELS)
-            or lengths.shape != signal.shape[:1]
-        ):
-            raise DataError(
-                f"amap wants points (B, N, {len(CHANNELS)}) and lengths (B,), not "
-                f"{tuple(signal.shape)} and {tuple(lengths.shape)}"
-            )
+        self._check(signal, lengths)
         points = signal.detach().cpu().double().numpy()
-        inks = []
-        for i, count in enumerate(lengths.tolist()):
-            if count < 1:
-                raise DataError(f"item {i} of the batch has {count} points; remove it")
-            if count > len(points[i]):
-                raise DataError(f"item {i}: length {count} exceeds its row of {len(points[i])}")
-            if count > self.limit * self.rate:
-                raise DataError(
-                    f"item {i} has {count:,} points, over the limit of "
-                    f"{self.limit * self.rate:,.0f}; cut it, or raise 'limit' of the front-end"
-                )
-            if not np.isfinite(points[i, :count]).all():
-                raise DataError(f"item {i} has NaN or infinite points; repair its file")
-            inks.append(points[i, :count])
-        return inks
+        return [item[:n] for item, n in zip(points, lengths.tolist(), strict=True)]
 
     def _place(self, ink: Floats) -> Placement:
         """Where ``(N, 4)`` points go in the image, and how wide that is."""
@@ -175,24 +158,19 @@ class AnnotatedImage(nn.Module):
         return Placement(float(low[0]), float(y0), across, scale, left, top, width)
 
 
-def densest_band(points: Floats) -> tuple[float, float]:
-    """A simple guess at base line and x-height: ``(N, 4)`` points -> y of each.
+def _distorted(ink: Floats, distortion: augment.Distortion) -> Floats:
+    """Ink ``(N, 4)`` distorted as if the longer side of its bounding box had size 1."""
+    centre, middle, size = normalise.box(ink[:, 0], ink[:, 1])
+    x, y = (ink[:, 0] - centre) / size, (ink[:, 1] - middle) / size
+    x, y, stroke = augment.apply(x, y, np.ascontiguousarray(ink[:, 3]), distortion)
+    out = ink.copy()
+    out[:, 0], out[:, 1], out[:, 3] = x * size, y * size, stroke
+    return out
 
-    Small letters make most of the ink: the band is the narrowest that holds 70 % of its length.
-    Ink without extent gives the same y twice.
-    """
-    x, y, stroke = points[:, 0], points[:, 1], points[:, 3]
-    if len(y) < 2 or y.min() == y.max():
-        return float(y[0]), float(y[0])
-    within = stroke[1:] == stroke[:-1]
-    middle = ((y[1:] + y[:-1]) / 2)[within]
-    length = np.hypot(np.diff(x), np.diff(y))[within]
-    if not length.sum() > 0:
-        return float(y.min()), float(y.max())
-    order = np.argsort(middle)
-    heights: NDArray[np.float64] = middle[order]
-    share = np.cumsum(length[order]) / length.sum()
-    ends = np.searchsorted(share, share - length[order] / length.sum() + 0.7 - 1e-9)
-    first = np.flatnonzero(ends < len(share))
-    best = first[np.argmin(heights[ends[first]] - heights[first])]
-    return float(heights[best]), float(heights[ends[best]])
+
+def body_lines(points: Floats) -> tuple[float, float]:
+    """Base line and x-height of ``(N, 4)`` points, at their middle: y of each."""
+    x, y, stroke = (np.ascontiguousarray(points[:, c]) for c in (0, 1, 3))
+    slope, base, core = normalise.reference_lines(x, y, stroke)
+    middle = (x.min() + x.max()) / 2
+    return float(base + slope * middle), float(core + slope * middle)

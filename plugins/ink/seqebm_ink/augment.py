@@ -10,6 +10,7 @@ import torch
 from numba import njit
 from numpy.typing import NDArray
 
+from seqebm_ink.ink import Floats
 from seqebm_ink.options import InkAugmentOptions
 
 _WAVES = 3  # of the elastic distortion
@@ -25,6 +26,8 @@ class Distortion(NamedTuple):
             waves that are added to x and to y.
         jitter: ``(2,)`` standard deviation of a shift of each whole stroke, and its seed.
         pace: factor of the distance between frames.
+        reverse: probability that a stroke is written from its end.
+        reorder: whether the strokes are written in random order.
     """
 
     matrix: NDArray[np.float64]
@@ -32,6 +35,8 @@ class Distortion(NamedTuple):
     waves: NDArray[np.float64]
     jitter: NDArray[np.float64]
     pace: float
+    reverse: float
+    reorder: bool
 
 
 def draw(options: InkAugmentOptions, count: int) -> list[Distortion]:
@@ -56,20 +61,35 @@ def draw(options: InkAugmentOptions, count: int) -> list[Distortion]:
                 waves[i],
                 np.array([options.jitter, seeds[i]]),
                 math.exp(u[i, 6] * options.pace),
+                options.reverse,
+                bool(u[i, 7] < 2 * options.reorder - 1),
             )
         )
     return found
 
 
 def apply(
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    stroke: NDArray[np.float64],
-    distortion: Distortion,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Distorted ``(N,)`` x and y."""
+    x: Floats, y: Floats, stroke: Floats, distortion: Distortion
+) -> tuple[Floats, Floats, Floats]:
+    """Distorted ``(N,)`` x, y and stroke: other positions, and perhaps another order of points."""
     d = distortion
-    return _apply(x, y, stroke, d.matrix, d.shift, d.waves, d.jitter)  # type: ignore[no-any-return]
+    if d.reverse or d.reorder:
+        x, y, stroke = _rewritten(x, y, stroke, int(d.jitter[1]), d.reverse, d.reorder)
+    return (*_apply(x, y, stroke, d.matrix, d.shift, d.waves, d.jitter), stroke)
+
+
+def _rewritten(
+    x: Floats, y: Floats, stroke: Floats, seed: int, reverse: float, reorder: bool
+) -> tuple[Floats, Floats, Floats]:
+    """The same ink, some strokes written from their end, and perhaps in another order."""
+    rng = np.random.default_rng(seed)
+    strokes = np.split(np.arange(len(x)), np.flatnonzero(np.diff(stroke)) + 1)
+    if reorder:
+        strokes = [strokes[i] for i in rng.permutation(len(strokes))]
+    strokes = [s[::-1] if rng.random() < reverse else s for s in strokes]
+    order = np.concatenate(strokes)
+    number = np.repeat(np.arange(len(strokes), dtype=np.float64), [len(s) for s in strokes])
+    return x[order], y[order], number
 
 
 @njit(cache=True)

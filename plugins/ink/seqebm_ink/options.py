@@ -74,6 +74,12 @@ class InkAugmentOptions(Options):
     frequency: float = Field(default=1.0, gt=0, le=10, description="of the waves, per unit")
     jitter: float = Field(default=0.0, ge=0, le=1, description="shift of each stroke (deviation)")
     pace: float = Field(default=0.0, ge=0, le=1, description="log of the distance of frames, +-")
+    reverse: float = Field(
+        default=0.0, ge=0, le=1, description="probability of writing a stroke from its end"
+    )
+    reorder: float = Field(
+        default=0.0, ge=0, le=1, description="probability of writing the strokes in random order"
+    )
 
     @property
     def active(self) -> bool:
@@ -151,6 +157,9 @@ class AnnotatedImageOptions(Options):
         default=4, description="planes of direction; 4: to and fro are one"
     )
     curvature: bool = Field(default=True, description="add a plane of curvature")
+    augment: InkAugmentOptions = Field(
+        default=InkAugmentOptions(), description="distortions in training"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> AnnotatedImageOptions:

@@ -75,12 +75,7 @@ class Pen(PenFrontEnd):
         paces = [1.0] * len(inks)
         if self.training and self.options.augment.active:
             distortions = augment.draw(self.options.augment, len(inks))
-            inks = [
-                ink._replace(
-                    **dict(zip("xy", augment.apply(ink.x, ink.y, ink.stroke, d), strict=True))
-                )
-                for ink, d in zip(inks, distortions, strict=True)
-            ]
+            inks = [_Ink(*augment.apply(*ink, d)) for ink, d in zip(inks, distortions, strict=True)]
             paces = [d.pace for d in distortions]
         items = [self._frames_of(ink, pace) for ink, pace in zip(inks, paces, strict=True)]
         counts = [len(item) for item in items]
