@@ -6,8 +6,8 @@ import math
 from typing import cast
 
 import torch
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from seqebm.models.config import Training
 from seqebm.models.recognizer import Recognizer
@@ -72,5 +72,20 @@ def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
 
 
 def averaged(model: Recognizer, decay: float) -> AveragedModel:
-    """An exponential moving average of the weights (Polyak & Juditsky 1992), buffers included."""
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    """An exponential moving average of the weights (Polyak & Juditsky 1992), buffers included.
+
+    The decay grows to ``decay`` as (1 + n) / (10 + n) over n steps: a short training must not end
+    with what it began with still in the average, least of all in the variances of batch norms.
+    """
+
+    @torch.no_grad()
+    def average(old: list[Tensor], new: list[Tensor], count: Tensor | int) -> None:
+        n = float(count)
+        share = 1 - min(decay, (1 + n) / (10 + n))
+        for mean, value in zip(old, new, strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value.to(mean.device), share)
+            else:  # a mean of equal integers may come out as one less
+                mean.copy_(value)
+
+    return AveragedModel(model, multi_avg_fn=average, use_buffers=True)
