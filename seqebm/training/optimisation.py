@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -79,7 +80,7 @@ def averaged(model: Recognizer, decay: float) -> AveragedModel:
     """
 
     @torch.no_grad()
-    def average(old: list[Tensor], new: list[Tensor], count: Tensor | int) -> None:
+    def average(old: Sequence[Tensor], new: Sequence[Tensor], count: Tensor | int) -> None:
         n = float(count)
         share = 1 - min(decay, (1 + n) / (10 + n))
         for mean, value in zip(old, new, strict=True):
