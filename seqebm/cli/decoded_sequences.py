@@ -62,11 +62,11 @@ class Sequences:
 
     def unknown(self, utterances: Sequence[Utterance]) -> str | None:
         """A warning of words that the model cannot answer, or None."""
-        from seqebm.decoding.sequences import words_of
+        from seqebm.decoding.sequences import split_of, words_of
 
-        known = set(words_of(self.model))
+        known, split = set(words_of(self.model)), split_of(self.model)
         counts = Counter(
-            word for u in utterances for word in (u.text or "").split() if word not in known
+            word for u in utterances for word in split(u.text or "") if word not in known
         )
         if not counts:
             return None

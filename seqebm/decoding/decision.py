@@ -28,13 +28,17 @@ from seqebm.lattices.trellis import Prepared, Trellis, together
 
 
 def decide(
-    found: Found, texts: Sequence[str], graphs: Sequence[Prepared], how: str, beta: float
+    found: Found,
+    texts: Sequence[Sequence[str]],
+    graphs: Sequence[Prepared],
+    how: str,
+    beta: float,
 ) -> Found:
     """The best path of the string that is decided for.
 
     Args:
         found: best path of all, with the trellis of its batch.
-        texts: the candidates, distinct strings of words.
+        texts: the candidates, distinct, as lists of words.
         graphs: the graph of each.
         how: ``"sentence"`` or ``"words"``.
         beta: inverse temperature; the distribution of ``"words"`` takes 1 for inf.
@@ -57,8 +61,7 @@ def decide(
     return Found(own, best, float(least[best]), path, found.beam)
 
 
-def expected_errors(texts: Sequence[str], energies: Tensor, beta: float) -> Tensor:
+def expected_errors(texts: Sequence[Sequence[str]], energies: Tensor, beta: float) -> Tensor:
     """``(N,)`` word errors to be expected of each of N strings, if one of them is right."""
-    words = [text.split() for text in texts]
-    errors = [[float(Levenshtein.distance(one, two)) for two in words] for one in words]
+    errors = [[float(Levenshtein.distance(one, two)) for two in texts] for one in texts]
     return energies.new_tensor(errors) @ torch.softmax(-beta * energies, 0)

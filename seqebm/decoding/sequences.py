@@ -68,6 +68,12 @@ def words_of(model: Recognizer) -> Sequence[str]:
     return model.vocabulary if graphs is None else tuple(graphs.words)
 
 
+def split_of(model: Recognizer) -> Callable[[str], list[str]]:
+    """What splits a transcript into the words (or characters) that a sequential model answers."""
+    graphs = getattr(model.lattice, "graphs", None)
+    return str.split if graphs is None else graphs.split
+
+
 Decoder = Callable[[Tensor, Tensor, list[str]], Sequence[Transcription | SeqebmError]]
 
 
@@ -138,7 +144,8 @@ class TrellisDecoder:
         names = self.lattice.graphs
         texts = [names.text(path.outputs) for path in n_best(lattice.graph, self.candidates)]
         graphs = [names.clamped(text) for text in texts]
-        return decide(found, texts, graphs, self.decide, self.model_beta)
+        strings = [names.split(text) for text in texts]
+        return decide(found, strings, graphs, self.decide, self.model_beta)
 
     def _transcription(
         self, name: str, found: Found, lattice: UnrolledGraph | None, whole: Graph
@@ -158,7 +165,7 @@ class TrellisDecoder:
             words = tuple(w._replace(confidence=c) for w, c in zip(words, each, strict=True))
         return Transcription(
             id=name,
-            text=" ".join(word.label for word in words),
+            text=self.lattice.graphs.text(labels),
             energy=found.energy,
             confidence=confidence,
             words=words,
@@ -173,10 +180,8 @@ class TrellisDecoder:
     def _alternatives(self, lattice: UnrolledGraph | None) -> tuple[Alternative, ...]:
         if lattice is None or not self.search.nbest:
             return ()
-        symbols = lattice.graph.osymbols
-        assert symbols is not None
         return tuple(
-            Alternative(" ".join(map(symbols.name, path.outputs)), path.energy)
+            Alternative(self.lattice.graphs.text(path.outputs), path.energy)
             for path in n_best(lattice.graph, self.search.nbest)
         )
 

@@ -26,6 +26,7 @@ from seqebm.graphs.ngram import read_arpa
 from seqebm.hooks import Options as BaseOptions
 from seqebm.hooks import Request, Terms, TextFile
 from seqebm.lattices.hmm_graphs import HMMGraphs
+from seqebm.lattices.tokens import Tokens, split
 from seqebm.lattices.trellis import Prepared, Trellis, together
 
 
@@ -45,6 +46,14 @@ class HMM(nn.Module):
             "words",
             description="a pronunciation dictionary (WORD PHONE PHONE ... a line), or: each word "
             "is a unit of its own (words), or is spelled (letters)",
+        )
+        tokens: Tokens = Field(
+            "words",
+            description="what a transcript is a string of; with characters, each is a word of its "
+            "own to lexicon, lm and word_penalty",
+        )
+        strings: TextFile | None = Field(
+            None, description="the only transcripts there are, one a line; null: any"
         )
         lm: TextFile | None = Field(None, description="n-gram model (ARPA); null: free loop")
         topology: Literal["bakis", "ctc"] = Field("bakis", description="of a unit")
@@ -73,13 +82,19 @@ class HMM(nn.Module):
             lexicon = Lexicon({word: [(word,)] for word in vocabulary})
         lm = read_arpa(options.lm.text, options.lm.name) if options.lm else None
         self.graphs = HMMGraphs(
-            lexicon, options.states, options.silence_states, options.skip, options.topology, lm
-        )
+            lexicon, options.states, options.silence_states, options.skip, options.topology, lm,
+            options.tokens, options.strings.text.splitlines() if options.strings else None,
+        )  # fmt: skip
         self.dropout = nn.Dropout(options.dropout)
         self.linear = nn.Linear(input_dim, len(self.graphs.classes))
         self.lm_scale, self.word_penalty = options.lm_scale, options.word_penalty
         moves = torch.zeros((self.graphs.weights - 2) // 2, 2)
         self.transitions = nn.Parameter(moves, requires_grad=options.transitions == "learned")
+
+    @staticmethod
+    def split(text: str, options: HMM.Options) -> list[str]:
+        """The tokens of a transcript, of which the vocabulary consists."""
+        return split(text, options.tokens)
 
     def emissions(self, features: Tensor) -> Tensor:
         """``(B, T, D)`` features -> ``(B, T, C)`` energies of the classes."""
@@ -190,7 +205,7 @@ class HMM(nn.Module):
         energies = energies.index_put((index,), own.free_energy(beta))
         if request.cost == "edit":
             apart = [
-                Levenshtein.distance(t.split(), (a or "").split())
+                Levenshtein.distance(self.graphs.split(t), self.graphs.split(a or ""))
                 for t, a in zip(targets, answers, strict=True)
             ]
             energies = energies - request.scale * energies.new_tensor(apart).clamp(max=request.cap)

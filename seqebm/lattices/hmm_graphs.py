@@ -14,16 +14,19 @@ for every class of an HMM two, staying in its state and leaving it.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import logging
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from seqebm.errors import DataError
+from seqebm.errors import ConfigError, DataError
 from seqebm.graphs import EPSILON, Graph, Symbols
+from seqebm.graphs.automaton import minimal_acceptor
 from seqebm.graphs.builders import bakis, ctc, linear
 from seqebm.graphs.edit import edit_cost
 from seqebm.graphs.epsilon import remove_epsilon
@@ -31,7 +34,10 @@ from seqebm.graphs.hierarchy import replace
 from seqebm.graphs.lexicon import Lexicon, word_graph
 from seqebm.graphs.ngram import Arpa, ngram
 from seqebm.graphs.product import compose, difference
+from seqebm.lattices.tokens import Tokens, join, split
 from seqebm.lattices.trellis import Prepared, prepare
+
+logger = logging.getLogger(__name__)
 
 LM_SCALE, WORD_PENALTY = 0, 1
 SILENCE = "<sil>"  # as a word of a sentence's graph; it writes nothing
@@ -48,6 +54,8 @@ class HMMGraphs:
         skip: most states that one step may leap over.
         topology: ``"bakis"`` or ``"ctc"``.
         grammar: n-gram model; None: any string of words, each at no cost.
+        tokens: what transcripts are split into; with ``"characters"``, each character is a "word".
+        strings: the only transcripts there are; None: any.
 
     Attributes:
         words: names of the output labels, 1 to number of words.
@@ -64,8 +72,11 @@ class HMMGraphs:
         skip: int,
         topology: str,
         grammar: Arpa | None,
+        tokens: Tokens = "words",
+        strings: Iterable[str] | None = None,
     ) -> None:
         self.lexicon, self.topology, self.skip = lexicon, topology, skip
+        self.tokens: Tokens = tokens
         self.words = Symbols(lexicon.words)
         self.units = Symbols(lexicon.phones)
         self._silence = 0
@@ -86,7 +97,10 @@ class HMMGraphs:
         if self._silence:
             first = len(self.classes) - silence_states
             self._models[self._silence] = self._hmm(range(first, len(self.classes)), 0)
-        self.grammar = self._grammar(grammar)
+        self._use(self._grammar(grammar, strings))
+
+    def _use(self, grammar: Graph) -> None:
+        self.grammar = grammar
         self.full_graph = self._expand(self.grammar)
         self.full = prepare(self.full_graph)
         self._clamped: OrderedDict[Any, Prepared] = OrderedDict()
@@ -96,18 +110,36 @@ class HMMGraphs:
         """Itself: a copy of a model (averaged weights) shares what never changes."""
         return self
 
+    def restricted(self, grammar: Arpa | None, strings: Iterable[str] | None) -> HMMGraphs:
+        """The same units under another grammar: an n-gram, or a list of all transcripts.
+
+        Raises :class:`DataError` if none of ``strings`` can be written in the model's vocabulary.
+        """
+        other = copy.copy(self)
+        other._use(self._grammar(grammar, strings))
+        return other
+
+    def split(self, text: str) -> list[str]:
+        """The words, or characters, of a transcript."""
+        return split(text, self.tokens)
+
     def labels(self, text: str) -> tuple[int, ...]:
         """Word labels of a transcript. Raises :class:`DataError` for an unknown word."""
-        words = text.split()
+        words = self.split(text)
         for word in words:
             if word not in self.words:
+                if self.tokens == "characters":
+                    raise DataError(
+                        f"the character {word!r} of {text!r} is not among the {len(self.words)} "
+                        "that the model knows; leave the transcript out, or train with it"
+                    )
                 self.lexicon.pronunciations(word)  # raises, with the nearest word
                 raise DataError(f"the word {word!r} is not in the model's vocabulary")
         return tuple(self.words.id(word) for word in words)
 
     def text(self, labels: Sequence[int]) -> str:
-        """The words of labels, separated by blanks."""
-        return " ".join(self.words.name(label) for label in labels)
+        """The transcript of labels."""
+        return join((self.words.name(label) for label in labels), self.tokens)
 
     def clamped(self, text: str) -> Prepared:
         """The graph of one transcript: all its pronunciations and silences.
@@ -170,10 +202,14 @@ class HMMGraphs:
             weights=self.weights,
         )  # fmt: skip
 
-    def _grammar(self, arpa: Arpa | None) -> Graph:
+    def _grammar(self, arpa: Arpa | None, strings: Iterable[str] | None) -> Graph:
         """Acceptor of sentences; language model and word penalty are tied weights."""
         count = len(self.words)
-        if arpa is None:
+        if strings is not None:
+            if arpa is not None:
+                raise ConfigError("give a language model or a list of strings, not both")
+            graph = minimal_acceptor(self._known(strings), self.words)
+        elif arpa is None:
             every = np.arange(1, count + 1)
             arcs = np.stack([0 * every, 0 * every, every, every], 1)
             graph = Graph.make(1, arcs, [0], [0], osymbols=self.words, isymbols=self.words)
@@ -186,6 +222,26 @@ class HMMGraphs:
         counts = np.concatenate([graph.energy[scored], np.ones(len(worded))])
         ties = csr_array((counts, (rows, columns)), shape=(graph.entries, self.weights))
         return dataclasses.replace(graph, energy=np.zeros(graph.entries), ties=ties)
+
+    def _known(self, strings: Iterable[str]) -> list[tuple[int, ...]]:
+        """Labels of the strings that consist of known words; a warning counts the others."""
+        known, unknown = [], []
+        for text in strings:
+            try:
+                known.append(self.labels(text))
+            except DataError:
+                unknown.append(text)
+        if not known:
+            raise DataError(
+                f"none of {len(unknown)} strings (such as {(unknown or [''])[0]!r}) can be written "
+                f"with what the model knows: {' '.join(list(self.words)[:30])}"
+            )
+        if unknown:
+            logger.warning(
+                "%d of %d strings are left out, as the model does not know all of their %s: %s",
+                len(unknown), len(unknown) + len(known), self.tokens, ", ".join(unknown[:5]),
+            )  # fmt: skip
+        return known
 
     def _expand(self, sentences: Graph) -> Graph:
         """Sentences of words -> a graph over emission classes that writes words."""

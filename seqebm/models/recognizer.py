@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,17 @@ MODEL_FILE = "model.safetensors"
 def vocabulary_of(config: Config, texts: Iterable[str]) -> tuple[str, ...]:
     """The vocabulary that transcripts give: whole transcripts, or the words that they hold.
 
-    A lattice whose class says ``sequential = True`` has strings of words as answers.
+    A lattice whose class says ``sequential = True`` has strings of words as answers. If it has a
+    function ``split(text, options)``, this gives the words (or characters) of a transcript.
     """
-    lattice = get_host().registry.get("lattices", config.lattice.name).load()
+    component = get_host().registry.get("lattices", config.lattice.name)
+    lattice = component.load()
     if getattr(lattice, "sequential", False):
-        return tuple(sorted({word for text in texts for word in text.split()}))
+        split: Callable[[str], list[str]] = str.split
+        if hasattr(lattice, "split"):
+            values = {k: v for k, v in config.lattice.spec().items() if k != "name"}
+            split = partial(lattice.split, options=component.parse(values, "lattice"))
+        return tuple(sorted({word for text in texts for word in split(text)}))
     return tuple(texts)
 
 

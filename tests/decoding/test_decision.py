@@ -60,7 +60,7 @@ def test_the_words_of_fewest_expected_errors():
 
 
 def test_a_certain_sentence_costs_nothing():
-    errors = expected_errors(["a b", "a", ""], torch.tensor([0.0, math.inf, math.inf]), 1.0)
+    errors = expected_errors([["a", "b"], ["a"], []], torch.tensor([0.0, math.inf, math.inf]), 1.0)
     assert errors.tolist() == [0.0, 1.0, 2.0]
 
 
