@@ -63,6 +63,14 @@ def decode_command(
     word_penalty: Annotated[
         float | None, typer.Option(help="Word strings: energy of every word (may be negative).")
     ] = None,
+    lexicon: Annotated[
+        Path | None,
+        typer.Option(help="Word strings: the only answers there are, one a line."),
+    ] = None,
+    lm: Annotated[
+        Path | None,
+        typer.Option(help="Word strings: an n-gram (ARPA) in place of the model's grammar."),
+    ] = None,
     decide: Annotated[
         str | None,
         typer.Option(
@@ -105,6 +113,7 @@ def decode_command(
         "nbest": nbest or None, "lattice": lattice, "beam": beam, "widen": widen, "ctm": ctm,
         "lattice_beam": lattice_beam, "max_active": max_active, "lm_scale": lm_scale,
         "word_penalty": word_penalty, "confidence": confidence, "decide": decide,
+        "lexicon": lexicon, "lm": lm,
     }  # fmt: skip
     kind: Any = _kind(recognizer, options, output)
     if warning := kind.unknown(utterances):

@@ -33,9 +33,11 @@ class Sequences:
 
     def __init__(self, model: Recognizer, options: dict[str, Any], output: Path | None) -> None:
         from seqebm.decoding.search import Search
+        from seqebm.decoding.sequences import use_grammar
 
         self.model, self.output = model, output
         self.ctm = options.pop("ctm", False)
+        use_grammar(model, options.pop("lexicon", None), options.pop("lm", None))
         self.search = Search(**options)
 
     def recognise(self, utterances: Sequence[Utterance]) -> Iterator[Transcription | SeqebmError]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -30,6 +31,8 @@ from seqebm.decoding.transcription import Alternative, Transcription
 from seqebm.errors import ConfigError, SeqebmError
 from seqebm.graphs import Graph, n_best, posteriors
 from seqebm.graphs.graph import Ints
+from seqebm.graphs.ngram import read_arpa
+from seqebm.graphs.sources import read_source
 from seqebm.lattices.unrolled import UnrolledGraph
 from seqebm.models import Recognizer
 
@@ -72,6 +75,33 @@ def split_of(model: Recognizer) -> Callable[[str], list[str]]:
     """What splits a transcript into the words (or characters) that a sequential model answers."""
     graphs = getattr(model.lattice, "graphs", None)
     return str.split if graphs is None else graphs.split
+
+
+def use_grammar(model: Recognizer, strings: Path | None, lm: Path | None) -> None:
+    """Decode with another grammar than the model was trained with, if one is given.
+
+    Args:
+        model: its lattice is changed in place.
+        strings: a file of all answers that there are, one a line.
+        lm: a file of an n-gram model (ARPA).
+
+    Raises:
+        ConfigError: both are given, or the lattice has no grammar.
+        DataError: a file cannot be read, or none of its strings can be written.
+    """
+    if strings is None and lm is None:
+        return
+    lattice = cast(Any, model.lattice)
+    if not hasattr(lattice, "graphs"):
+        raise ConfigError(
+            f"the model's lattice ({type(lattice).__name__}) has no grammar; leave out --lexicon "
+            "and --lm"
+        )
+    listed = None
+    if strings is not None:
+        text, _ = read_source(strings, None, "")
+        listed = [line for line in text.splitlines() if line.strip()]
+    lattice.graphs = lattice.graphs.restricted(read_arpa(lm) if lm else None, listed)
 
 
 Decoder = Callable[[Tensor, Tensor, list[str]], Sequence[Transcription | SeqebmError]]
