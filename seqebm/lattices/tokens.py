@@ -10,11 +10,14 @@ SPACE = "<space>"  # the blank, as a character
 
 
 def split(text: str, tokens: Tokens) -> list[str]:
-    """The tokens of a transcript; runs of blanks count as one, those at its ends not at all."""
-    words = text.split()
+    """The tokens of a transcript.
+
+    Words are what stands between blanks. As characters every blank counts, so that joining gives
+    the same text again; data directories hold transcripts with single blanks.
+    """
     if tokens == "words":
-        return words
-    return [SPACE if character == " " else character for character in " ".join(words)]
+        return text.split()
+    return [SPACE if character == " " else character for character in text]
 
 
 def join(tokens: Iterable[str], kind: Tokens) -> str:
