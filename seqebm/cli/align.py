@@ -92,9 +92,10 @@ def _table(alignment: Alignment) -> Table:
     shift = alignment.frame_shift
     for word in alignment.words:
         units = [u.label for u in alignment.units if word.first <= u.first < word.stop]
+        start, end = word.seconds(shift, alignment.spans)
         table.add_row(
-            Text(word.label), Text(" ".join(units)), f"{word.first * shift:.3f}",
-            f"{word.stop * shift:.3f}", f"{(word.stop - word.first) * shift:.3f}",
+            Text(word.label), Text(" ".join(units)), f"{start:.3f}", f"{end:.3f}",
+            f"{end - start:.3f}",
         )  # fmt: skip
     return table
 
@@ -103,7 +104,7 @@ def _write(output: Path, alignments: list[Alignment]) -> None:
     from seqebm.decoding.output import ctm_lines, write_json, write_lines
 
     for name in ("words", "units"):
-        parts = [ctm_lines(a.id, getattr(a, name), a.frame_shift) for a in alignments]
+        parts = [ctm_lines(a.id, getattr(a, name), a.frame_shift, a.spans) for a in alignments]
         write_lines(output / f"{name}.ctm", [line for part in parts for line in part])
     write_json(output / "align.jsonl", alignments)
 

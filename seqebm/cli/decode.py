@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from seqebm.models import Recognizer
 
 messages = Console(stderr=True)
+_DRAWN = 5  # alternatives beside a picture, unless --nbest says otherwise
 
 
 def decode_command(
@@ -109,6 +110,8 @@ def decode_command(
 
     recognizer = Recognizer.load(model)
     utterances = list(DataDir.load(data)) if data else files_as_utterances(files or [])
+    if plot is not None and recognizer.sequential:
+        nbest = nbest or _DRAWN
     options = {
         "nbest": nbest or None, "lattice": lattice, "beam": beam, "widen": widen, "ctm": ctm,
         "lattice_beam": lattice_beam, "max_active": max_active, "lm_scale": lm_scale,

@@ -85,7 +85,7 @@ class Sequences:
 
         if self.ctm:
             for answer in answers:
-                for line in ctm_lines(answer.id, answer.words, answer.frame_shift):
+                for line in ctm_lines(answer.id, answer.words, answer.frame_shift, answer.spans):
                     typer.echo(line)
             return
         table = Table("file", "words", box=None, header_style="bold", pad_edge=False)
@@ -95,7 +95,7 @@ class Sequences:
             table.add_row(
                 Text(answer.id), Text(answer.text), f"{answer.energy:.4f}", "",
                 "" if answer.confidence is None else f"{answer.confidence:.1%}",
-                f"{answer.frames * answer.frame_shift:.2f} s",
+                f"{answer.duration:.2f} s",
             )  # fmt: skip
             for rank, other in enumerate(answer.alternatives[1:], 2):
                 margin = f"{other.energy - answer.energy:.4f}"
@@ -113,7 +113,7 @@ class Sequences:
         if self.search.nbest:
             write_nbest(output / "nbest.txt", answers)
         if self.ctm:
-            lines = [ctm_lines(a.id, a.words, a.frame_shift) for a in answers]
+            lines = [ctm_lines(a.id, a.words, a.frame_shift, a.spans) for a in answers]
             write_lines(output / "words.ctm", [line for part in lines for line in part])
 
     def plot(self, utterance: Utterance, answer: Transcription, path: Path) -> None:

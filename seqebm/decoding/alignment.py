@@ -12,7 +12,8 @@ from seqebm.data import Utterance, collate
 from seqebm.data.batching import Example
 from seqebm.decoding.batches import in_batches, refused
 from seqebm.decoding.search import Search, best_paths
-from seqebm.decoding.segments import Classes, Segment, segments
+from seqebm.decoding.segments import Classes, Floats, Segment, segments
+from seqebm.decoding.times import feature_spans
 from seqebm.errors import ConfigError, DataError, SeqebmError
 from seqebm.models import Recognizer
 
@@ -27,6 +28,7 @@ class Alignment:
         words, units, states: what it consists of, with frames; silence is a unit (``<sil>``).
         frames: feature frames of the utterance.
         frame_shift: seconds between feature frames.
+        spans: ``(frames, 2)`` seconds at which each begins and ends; None: equally spaced.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Alignment:
     states: tuple[Segment, ...]
     frames: int
     frame_shift: float
+    spans: Floats | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -45,8 +48,13 @@ class Alignment:
             "id": self.id,
             "text": self.text,
             "energy": self.energy,
-            "duration": round(self.frames * self.frame_shift, 6),
-            **{name: [s.as_dict(self.frame_shift) for s in part] for name, part in parts.items()},
+            "duration": round(
+                self.frames * self.frame_shift if self.spans is None else float(self.spans.max()), 6
+            ),
+            **{
+                name: [s.as_dict(self.frame_shift, self.spans) for s in part]
+                for name, part in parts.items()
+            },
         }
 
 
@@ -95,7 +103,13 @@ def align_utterances(
             parts = segments(result.trellis.graph(b), result.path, classes)
             answers.append(
                 Alignment(
-                    batch.ids[b], batch.targets[b], result.energy, *parts, int(lengths[b]), shift
+                    batch.ids[b],
+                    batch.targets[b],
+                    result.energy,
+                    *parts,
+                    int(lengths[b]),
+                    shift,
+                    feature_spans(model, examples[b].signal),
                 )
             )
         return answers

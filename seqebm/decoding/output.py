@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from seqebm.data.tables import byte_order
-from seqebm.decoding.segments import Segment
+from seqebm.decoding.segments import Floats, Segment
 from seqebm.decoding.transcription import Transcription
 from seqebm.files import write_text
 from seqebm.graphs import Symbols
@@ -21,7 +21,9 @@ class _Jsonable(Protocol):
     def as_dict(self) -> dict[str, Any]: ...
 
 
-def ctm_lines(name: str, segments: Sequence[Segment], shift: float) -> list[str]:
+def ctm_lines(
+    name: str, segments: Sequence[Segment], shift: float, spans: Floats | None = None
+) -> list[str]:
     """NIST's CTM: ``id channel start duration word [confidence]``, times in seconds.
 
     Times count from the start of the utterance, the channel is 1. The confidence is left out where
@@ -31,12 +33,14 @@ def ctm_lines(name: str, segments: Sequence[Segment], shift: float) -> list[str]
         name: the utterance's id.
         segments: words or units.
         shift: seconds between frames.
+        spans: ``(T, 2)`` seconds at which each frame begins and ends, where they are not equally
+            spaced.
     """
     lines = []
-    for label, first, stop, confidence in segments:
-        start, duration = first * shift, (stop - first) * shift
-        known = "" if confidence is None else f" {confidence:.4f}"
-        lines.append(f"{name} 1 {start:.3f} {duration:.3f} {label}{known}")
+    for segment in segments:
+        start, end = segment.seconds(shift, spans)
+        known = "" if segment.confidence is None else f" {segment.confidence:.4f}"
+        lines.append(f"{name} 1 {start:.3f} {end - start:.3f} {segment.label}{known}")
     return lines
 
 

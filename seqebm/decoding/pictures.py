@@ -23,6 +23,8 @@ def plot_recognition(
 ) -> None:
     """Draw the frames, the warp onto the winning template, and the energies of all words.
 
+    A front-end with a method ``draw`` draws the signal in place of its frames.
+
     A lattice without an ``align`` method (no latent warp) gets no warp panel. Raises
     :class:`DataError` if ``path`` cannot be written.
     """
@@ -33,7 +35,12 @@ def plot_recognition(
     figure = Figure(figsize=(11, 8 if align else 5), layout="constrained")
     grid = GridSpec(2 if align else 1, 2, figure, width_ratios=(2, 1))
     shift = model.frontend.frame_shift
-    draw_frames(figure.add_subplot(grid[0, 0]), frames[0], shift)
+    axes = figure.add_subplot(grid[0, 0])
+    draw = getattr(model.frontend, "draw", None)
+    if draw is None:
+        draw_frames(axes, frames[0], shift)
+    else:
+        draw(axes, example.signal, [(answer.word, 0, len(frames[0]))])
     _draw_energies(figure.add_subplot(grid[:, 1]), answer)
     if align:
         alignment = align(features[0, : int(feature_lengths[0])], answer.word)

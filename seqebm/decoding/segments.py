@@ -15,6 +15,7 @@ from seqebm.kernels.ops_trellis import Path
 from seqebm.lattices.hmm_graphs import SILENCE, HMMGraphs
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.floating[Any]]
 
 
 class Segment(NamedTuple):
@@ -32,12 +33,26 @@ class Segment(NamedTuple):
     stop: int
     confidence: float | None = None
 
-    def as_dict(self, shift: float) -> dict[str, Any]:
-        """For JSON; ``shift`` is the seconds between frames."""
+    def seconds(self, shift: float, spans: Floats | None = None) -> tuple[float, float]:
+        """When it begins and ends, in seconds.
+
+        Args:
+            shift: seconds between frames.
+            spans: ``(T, 2)`` seconds at which each frame begins and ends, where frames are not
+                equally spaced; None: they are.
+        """
+        if spans is None or self.first >= self.stop:
+            return self.first * shift, self.stop * shift
+        own = spans[self.first : self.stop]
+        return float(own[:, 0].min()), float(own[:, 1].max())
+
+    def as_dict(self, shift: float, spans: Floats | None = None) -> dict[str, Any]:
+        """For JSON; arguments as of :meth:`seconds`."""
+        start, end = self.seconds(shift, spans)
         values = {
             "label": self.label,
-            "start": round(self.first * shift, 6),
-            "end": round(self.stop * shift, 6),
+            "start": round(start, 6),
+            "end": round(end, 6),
             "frames": [self.first, self.stop],
         }
         return values if self.confidence is None else values | {"confidence": self.confidence}

@@ -28,6 +28,10 @@ def plot_transcription(
 ) -> None:
     """Draw the frames and the emission energies, with the words and units of the answer.
 
+    A front-end with a method ``draw(axes, signal, parts)`` draws the signal itself in place of its
+    frames, coloured by the words (or characters) that its parts were read as; beside it stand the
+    best alternatives, where the answer has them.
+
     The line is the path of the answer's words through the emission classes. Raises
     :class:`DataError` if ``path`` cannot be written.
     """
@@ -37,21 +41,29 @@ def plot_transcription(
     emissions, names, parts = _path(model, features, feature_lengths, answer)
     shift = answer.frame_shift
     seconds = answer.frames * shift
+    draw = getattr(model.frontend, "draw", None)
     figure = Figure(figsize=(float(np.clip(4 * seconds, 9, 40)), 8), layout="constrained")
-    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.6))
-    draw_frames(top, frames[0], model.frontend.frame_shift)
-    top.set(xlabel="", title="")
+    top, bottom = figure.subplots(2, 1, sharex=draw is None, height_ratios=(1, 1.6))
+    if draw is None:
+        draw_frames(top, frames[0], model.frontend.frame_shift)
+        top.set(xlabel="", title="")
+    else:
+        step = model.features.subsampling
+        parts_drawn = [(w.label, w.first * step, w.stop * step) for w in answer.words]
+        draw(top, example.signal, parts_drawn)
+        _list(top, answer)
     _draw_energies(bottom, emissions[: answer.frames], names, shift)
     index = {name: row for row, name in enumerate(names)}
     for state in parts.states:
         edges = (state.first * shift, state.stop * shift)
         bottom.plot(edges, [index[state.label]] * 2, color="tab:orange", linewidth=2.5)
     _mark(bottom, parts.units, shift, "tab:orange")
-    for axes in (top, bottom):
+    for axes in (top, bottom) if draw is None else (bottom,):
         for word in answer.words:
             for edge in (word.first, word.stop):
                 axes.axvline(edge * shift, color="white", linewidth=0.8, linestyle="--")
-    _mark(top, answer.words, shift, "black")
+    if draw is None:
+        _mark(top, answer.words, shift, "black")
     known = "" if answer.confidence is None else f", confidence {answer.confidence:.0%}"
     figure.suptitle(f"{answer.id}: {answer.text!r} (energy {answer.energy:.3f}{known})")
     save_figure(figure, path)
@@ -82,6 +94,17 @@ def _draw_energies(axes: Axes, emissions: Tensor, names: Sequence[str], shift: f
     if len(names) <= _NAMED:
         axes.set_yticks(range(len(names)), names, fontsize=8 if len(names) <= 25 else 6)
     axes.set(xlabel="time (s)", ylabel="class")
+
+
+def _list(axes: Axes, answer: Transcription) -> None:
+    """Write the alternatives and by how much their energies are higher beside the axes."""
+    lines = [
+        f"{rank}. {other.text}  +{other.energy - answer.alternatives[0].energy:.2f}"
+        for rank, other in enumerate(answer.alternatives[:10], 1)
+    ]
+    axes.text(
+        1.01, 1.0, "\n".join(lines), transform=axes.transAxes, ha="left", va="top", fontsize=10
+    )
 
 
 def _mark(axes: Axes, parts: Sequence[Segment], shift: float, colour: str) -> None:

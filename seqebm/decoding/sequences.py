@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +28,7 @@ from seqebm.decoding.posteriors import (
 )
 from seqebm.decoding.search import Found, Search, best_paths, settings, unroll
 from seqebm.decoding.segments import Classes, segments
+from seqebm.decoding.times import feature_spans
 from seqebm.decoding.transcription import Alternative, Transcription
 from seqebm.errors import ConfigError, SeqebmError
 from seqebm.graphs import Graph, n_best, posteriors
@@ -56,9 +58,15 @@ def recognise_sequences(
     def decode(examples: list[Example]) -> Sequence[Transcription | SeqebmError]:
         batch = collate(examples)
         try:
-            return work(*model.extract(batch.signal, batch.lengths), batch.ids)
+            answers = work(*model.extract(batch.signal, batch.lengths), batch.ids)
         except ValueError as error:  # the kernels refuse NaN
             return refused(batch.ids, error)
+        return [
+            replace(answer, spans=feature_spans(model, example.signal))
+            if isinstance(answer, Transcription)
+            else answer
+            for answer, example in zip(answers, examples, strict=True)
+        ]
 
     # Lattices may be large, so few of them are held at a time.
     size, ahead = (min(search.batch_size, 4), 1) if search.lattice else (search.batch_size, 8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from seqebm.decoding.segments import Segment
+from seqebm.decoding.segments import Floats, Segment
 from seqebm.lattices.unrolled import UnrolledGraph
 
 
@@ -33,6 +33,8 @@ class Transcription:
         beam: the beam that the path was found with; None: exact.
         lattice: what the alternatives are taken from, if it was asked for.
         decided: how it was decided for: "path", "sentence" or "words".
+        spans: ``(frames, 2)`` seconds at which each frame begins and ends, if the front-end's
+            frames are not equally spaced; None: they are ``frame_shift`` apart.
     """
 
     id: str
@@ -46,6 +48,14 @@ class Transcription:
     beam: float | None = None
     lattice: UnrolledGraph | None = None
     decided: str = "path"
+    spans: Floats | None = None
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first frame to the last."""
+        if self.spans is None or not len(self.spans):
+            return self.frames * self.frame_shift
+        return float(self.spans.max())
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; without the lattice."""
@@ -54,8 +64,8 @@ class Transcription:
             "text": self.text,
             "energy": self.energy,
             "confidence": self.confidence,
-            "words": [word.as_dict(self.frame_shift) for word in self.words],
-            "duration": round(self.frames * self.frame_shift, 6),
+            "words": [word.as_dict(self.frame_shift, self.spans) for word in self.words],
+            "duration": round(self.duration, 6),
             "beam": self.beam,
         }
         if self.alternatives:
