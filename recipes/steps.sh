@@ -2,6 +2,8 @@
 #
 # A recipe sets its defaults, calls `options "$@"`, then sources tools/setup.sh. It gets:
 #   source audio download stage stop_stage tag configs seeds settings[]   from the command line
+#                   and a variable for each name in `own_options` ("sets" for --sets VALUE);
+#                   those that are also in `own_paths` are made absolute
 #   wanted N        is stage N to be run?
 #   once DIR STEP CMD...   run CMD, output in DIR/STEP.log; skipped if it was done before with the
 #                   same command and the same configs (DIR/.done_STEP)
@@ -18,6 +20,8 @@ options() {
       -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit 0 ;;
       --data | --audio | --stage | --stop-stage | --tag | --configs | --seeds | --set)
         [ $# -ge 2 ] || fail "$1 needs a value" ;;
+      --*) case " ${own_options:-} " in *" ${1#--} "*) ;; *) fail "unknown option $1 ($0 --help lists them)" ;; esac
+        [ $# -ge 2 ] || fail "$1 needs a value" ;;
       *) fail "unknown option $1 ($0 --help lists them)" ;;
     esac
     case $1 in
@@ -29,6 +33,10 @@ options() {
       --configs) configs=$2 ;;
       --seeds) seeds=$2 ;;
       --set) settings+=(--set "$2") ;;
+      *)
+        local value=$2
+        case " ${own_paths:-} " in *" ${1#--} "*) case $value in /*) ;; *) value=$PWD/$value ;; esac ;; esac
+        printf -v "${1#--}" '%s' "$value" ;;
     esac
     shift 2
   done
