@@ -61,6 +61,28 @@ class PendigitsOptions(Options):
 class SyntheticInkOptions(Options):
     """Options of the preparer ``synthetic_ink``."""
 
+    what: Literal["digits", "upper", "lower", "words"] = Field(
+        default="digits", description="isolated characters of a kind, or lower-case words"
+    )
+    train_writers: int = Field(default=24, ge=1, le=1000, description="writers for training")
+    test_writers: int = Field(default=8, ge=1, le=1000, description="other writers for testing")
+    repetitions: int = Field(
+        default=5, ge=1, le=100, description="times that a writer writes each character or word"
+    )
+    words: int = Field(default=60, ge=2, le=250, description="how many different words")
+    new_words: float = Field(
+        default=0.5, ge=0, le=1, description="share of the words that are in one part only"
+    )
+    fonts: tuple[str, ...] = Field(
+        default=("futural", "rowmans", "scripts", "cursive"),
+        min_length=1,
+        description="single-stroke fonts; a writer has one",
+    )
+    distortion: float = Field(
+        default=1.0, ge=0, le=3, description="how much writers and inks differ; 0: not at all"
+    )
+    seed: int = Field(default=0, ge=0, description="everything random follows from it")
+
 
 class InkAugmentOptions(Options):
     """Random distortions in training; letters have size 1. All 0: none."""
