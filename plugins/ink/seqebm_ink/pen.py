@@ -148,6 +148,7 @@ class Pen(PenFrontEnd):
                 cell = 0.5
                 left = float(min(px.min(), ink.x.min())) - cell
                 columns = int((max(px.max(), ink.x.max()) - left) / cell) + 2
+                columns = min(columns, 4 * o.most_frames)  # of ink that is one long line
                 hats = trajectory.raster(
                     ink.x[late], ink.y[late], ink.stroke[late], left, -50.0, cell, 100.0, columns, 1
                 )  # fmt: skip
@@ -157,7 +158,8 @@ class Pen(PenFrontEnd):
             low, high = (-0.5, 0.5) if self._boxed else (_LOWEST, _HIGHEST)
             wide, tall = o.cell, (high - low) / o.rows
             left = float(ink.x.min()) - wide
-            columns = min(int((ink.x.max() - left) / wide) + 3, 4 * o.most_frames)
+            columns = int((ink.x.max() - left) / wide) + 3
+            columns = min(columns, 4 * o.most_frames)
             image = trajectory.raster(*ink, left, low, wide, tall, columns, o.rows)
             trajectory.context(image, px, left, wide, o.context, out[:, at:])
         return out
