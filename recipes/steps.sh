@@ -44,7 +44,7 @@ options() {
     case $number in '' | *[!0-9]* | 0) fail "--stage and --stop-stage take whole numbers from 1, not '$number'" ;; esac
   done
   cd "$(dirname "$0")"
-  for config in $configs; do
+  for config in ${configs//+/ }; do
     [ -f "conf/$config.yaml" ] || fail "there is no conf/$config.yaml; there are: $(cd conf && ls | sed 's/.yaml//' | xargs)"
   done
 }

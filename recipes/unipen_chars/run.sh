@@ -6,13 +6,14 @@
 #                                          published), or one of them: a directory or an archive
 #
 # Options: --sets "1a 1b 1c pendigits"     which of them; default: all there are
-#          --configs "templates_nll"       of conf/      --seeds "0 1 2"
+#          --configs "templates_nll"       of conf/; A+B: the energies of two of them, added
+#          --seeds "0 1 2"
 #          --set KEY=VALUE  --tag NAME (results in exp-NAME)  --stage N  --stop-stage N
 # Stages: 1 prepare  2 train  3 decode and score  4 report and pictures
 # Run again to resume: finished steps leave a .done file and are skipped.
 set -euo pipefail
 started=$SECONDS
-configs="templates_nll sdnn_nll convnet dtw_fixed" seeds=0 stop_stage=4
+configs="templates_nll sdnn_nll templates_nll+sdnn_nll convnet dtw_fixed" seeds=0 stop_stage=4
 own_options="sets unipen pendigits" own_paths="unipen pendigits"
 sets= unipen= pendigits=
 source "$(dirname "${BASH_SOURCE[0]}")/../steps.sh"
@@ -48,13 +49,21 @@ for set in $sets; do
   fi
   for seed in $seeds; do for config in $configs; do
     out=$exp/$set/$config/seed$seed
-    if wanted 2; then
+    case $config in
+      *+*) added=(); for part in ${config//+/ }; do added+=("$exp/$set/$part/seed$seed/decode"); done ;;
+      *) added=() ;;
+    esac
+    if wanted 2 && [ ${#added[@]} -eq 0 ]; then
       say "stage 2: $set: train $config, seed $seed (progress in $out/train.log)"
       once "$out" train seqebm train "conf/$config.yaml" --data "data/$set/train" --exp "$out" \
         --set training.seed="$seed" ${settings[@]+"${settings[@]}"}
     fi
     if wanted 3; then
-      once "$out" decode seqebm decode --model "$out" --data "data/$set/test" --output "$out/decode"
+      if [ ${#added[@]} -gt 0 ]; then
+        once "$out" decode python local/add.py "$out/decode" "${added[@]}"
+      else
+        once "$out" decode seqebm decode --model "$out" --data "data/$set/test" --output "$out/decode"
+      fi
       once "$out" score seqebm score "$out/decode" --json "$out/score.json" --bootstrap 2000
     fi
   done; done

@@ -19,6 +19,7 @@ from seqebm.graphs.hierarchy import replace
 from seqebm.graphs.lexicon import Lexicon, lexicon_graph, word_graph
 from seqebm.graphs.nbest import n_best
 from seqebm.graphs.ngram import Arpa, ngram, read_arpa
+from seqebm.graphs.ngram_counts import arpa_text, estimate_ngram
 from seqebm.graphs.paths import Path, enumerate_paths, path_energy
 from seqebm.graphs.product import complement, compose, difference, intersect
 from seqebm.graphs.rational import closure, concat, project, reverse, union
@@ -44,6 +45,7 @@ __all__ = [
     "Path",
     "Symbols",
     "arc_sort",
+    "arpa_text",
     "bakis",
     "bigram_loop",
     "bind",
@@ -62,6 +64,7 @@ __all__ = [
     "enumerate_paths",
     "epsilon_order",
     "equivalent",
+    "estimate_ngram",
     "hamming_cost",
     "intersect",
     "lexicon_graph",

@@ -57,7 +57,8 @@ class AnnotatedImage(PenFrontEnd):
     strokes, so that delayed dots and bars are where they belong.
 
     ``normalisation: box`` fits the whole ink into the height, keeping its aspect; ``lines`` puts
-    the base line and the x-height on fixed rows, and cuts off what reaches beyond the image.
+    the base line and the x-height on fixed rows, and cuts off what reaches beyond the image;
+    ``given`` does the same with ink whose base line and x-height are y = 0 and 1.
 
     Args:
         options: see :class:`seqebm_ink.options.AnnotatedImageOptions`.
@@ -139,8 +140,8 @@ class AnnotatedImage(PenFrontEnd):
         low, high = ink[:, :2].min(0), ink[:, :2].max(0)
         wide, tall = (high - low).tolist()
         rows = o.height - 1 - 2 * o.margin  # between the highest and the lowest point
-        if o.normalisation == "lines":
-            base, mean = self.lines(ink)
+        if o.normalisation != "box":
+            base, mean = self.lines(ink) if o.normalisation == "lines" else (0.0, 1.0)
             # A poor estimate must not blow the ink up, nor may flat ink have no height at all.
             body = max(mean - base, tall * o.body / (_TALLEST * o.height), wide * o.body / 1e4)
             scale = o.body / body if body > 0 else 0.0

@@ -116,10 +116,11 @@ class PenOptions(Options):
     limit: float = Field(
         default=60.0, gt=0.0, le=3600.0, description="longest ink accepted: rate * limit points"
     )
-    normalisation: Literal["box", "lines"] = Field(
+    normalisation: Literal["box", "lines", "given"] = Field(
         default="box",
         description="box: the bounding box has size 1 (characters); lines: the x-height is 1, the "
-        "base line level, the slant taken out (words)",
+        "base line level, the slant taken out (words); given: the ink's unit is the x-height "
+        "already, its base line y = 0",
     )
     step: float = Field(
         default=0.1, gt=0, le=10, description="distance of frames, in sizes or x-heights"
@@ -129,7 +130,7 @@ class PenOptions(Options):
     delayed: Literal["keep", "hat"] = Field(
         default="keep",
         description="dots and bars that are added late: keep them in the pen's way, or note them "
-        "at the frames below and above (lines only)",
+        "at the frames below and above (not with box)",
     )
     context: int = Field(default=0, ge=0, le=63, description="columns of ink around each frame")
     rows: int = Field(default=8, ge=1, le=64, description="rows of them")
@@ -140,8 +141,8 @@ class PenOptions(Options):
 
     @model_validator(mode="after")
     def _check_pen(self) -> PenOptions:
-        if self.delayed == "hat" and self.normalisation != "lines":
-            raise ValueError("delayed: hat needs normalisation: lines")
+        if self.delayed == "hat" and self.normalisation == "box":
+            raise ValueError("delayed: hat needs normalisation: lines or given")
         if self.least_frames > self.most_frames:
             raise ValueError(f"least_frames {self.least_frames} is above {self.most_frames}")
         return self
@@ -155,10 +156,10 @@ class AnnotatedImageOptions(Options):
         default=60.0, gt=0.0, le=3600.0, description="longest ink accepted: rate * limit points"
     )
     height: int = Field(default=24, ge=4, le=256, description="rows of the image")
-    normalisation: Literal["box", "lines"] = Field(
+    normalisation: Literal["box", "lines", "given"] = Field(
         default="box",
         description="box: the whole ink fills the height (characters); lines: what is between base "
-        "line and x-height has a fixed height (words)",
+        "line and x-height has a fixed height (words); given: these are at y = 0 and 1",
     )
     margin: int = Field(default=1, ge=0, le=32, description="blank rows and columns around the ink")
     min_width: int = Field(

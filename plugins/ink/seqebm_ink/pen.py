@@ -36,12 +36,13 @@ class Pen(PenFrontEnd):
     ``(B, N, 4)`` padded points of :data:`seqebm_ink.ink.CHANNELS` and ``(B,)`` lengths give
     ``(B, T, D)`` frames and ``(B,)`` lengths. Ink is first normalised: ``normalisation: box``
     makes the longer side of the bounding box 1, centred on 0; ``lines`` levels the base line and
-    makes the x-height 1, with the base line at 0, and takes the slant out. Frames then lie
-    ``step`` apart along the pen's way, strokes being joined by straight lines through the air,
-    which count half. Features of a frame, in this order: x (box only) and y; cosine and sine of
-    the direction; cosine (less 1) and sine of the turn; 1 if the pen is down; with
-    ``delayed: hat``, the ink of delayed strokes above or below the frame, these strokes being left
-    out of the way; and the context, ``context`` columns by ``rows`` of ink around the frame.
+    makes the x-height 1, with the base line at 0, and takes the slant out; ``given`` leaves ink as
+    it is, for which that has been done (:meth:`normalised`). Frames then lie ``step`` apart along
+    the pen's way, strokes being joined by straight lines through the air, which count half.
+    Features of a frame, in this order: x (box only) and y; cosine and sine of the direction;
+    cosine (less 1) and sine of the turn; 1 if the pen is down; with ``delayed: hat``, the ink of
+    delayed strokes above or below the frame, these strokes being left out of the way; and the
+    context, ``context`` columns by ``rows`` of ink around the frame.
 
     Attributes:
         output_dim: features per frame, D.
@@ -106,8 +107,21 @@ class Pen(PenFrontEnd):
             found[late] = away.argmin(1)
         return torch.from_numpy(found.clip(0, count - 1)).to(points.device)
 
+    def normalised(self, points: Tensor) -> Tensor:
+        """``(N, 4)`` points with the size and place that frames are made from, as ``(N, 4)``.
+
+        Raises :class:`DataError` as the call itself does.
+        """
+        self._check(points[None], torch.tensor([len(points)]))
+        ink = self._normalised(points.detach().cpu().double().numpy())
+        out = points.clone()
+        out[:, 0], out[:, 1] = (torch.from_numpy(values).to(out) for values in (ink.x, ink.y))
+        return out
+
     def _normalised(self, points: Floats) -> _Ink:
         x, y, stroke = (np.ascontiguousarray(points[:, c]) for c in (0, 1, 3))
+        if self.options.normalisation == "given":
+            return _Ink(x, y, stroke)
         if self._boxed:
             centre, middle, size = normalise.box(x, y)
             return _Ink((x - centre) / size, (y - middle) / size, stroke)

@@ -272,7 +272,16 @@ def test_the_picture_is_coloured_by_part():
 
 
 def test_options_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="needs normalisation: lines"):
+    with pytest.raises(ValueError, match="needs normalisation: lines or given"):
         PenOptions(delayed="hat")
     with pytest.raises(ValueError, match="least_frames"):
         PenOptions(least_frames=99, most_frames=9)
+
+
+def test_normalised_ink_gives_the_same_frames_when_it_is_given():
+    own, given_ink = PENS["lines"], PENS["lines"].model_copy(update={"normalisation": "given"})
+    ink = word(4)
+    n = torch.tensor([len(ink)])
+    made = Pen(own).eval()(ink[None], n)[0]
+    again = Pen(given_ink).eval()(Pen(own).normalised(ink)[None], n)[0]
+    assert made.shape == again.shape and (made - again).abs().max() < 1e-3

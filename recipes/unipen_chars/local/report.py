@@ -33,7 +33,7 @@ lines = [
 for (name, config), runs in found.items():
     errors = " ".join(f"{100 * (1 - score['accuracy']):.2f}" for score, _ in runs)
     first = runs[0][0]
-    interval = first["intervals"]["accuracy"]["speaker"]
+    interval = first["intervals"]["accuracy_by_speaker"]
     between = f"{100 * (1 - interval[1]):.2f}-{100 * (1 - interval[0]):.2f}" if interval else ""
     total = first["utterances"]
     wrong = round((1 - first["accuracy"]) * total)
