@@ -56,7 +56,7 @@ class Search:
     lattice: bool = False
     lattice_beam: float | None = None
     max_active: int | None = None
-    batch_size: int = 16
+    batch_size: int = 32
 
     def __post_init__(self) -> None:
         if self.beam is not None and not self.beam > 0:

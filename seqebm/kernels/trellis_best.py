@@ -122,6 +122,7 @@ def best_worker(
     lanes = len(width)
     items = np.zeros(lanes, np.int64)
     frames = np.zeros(lanes, np.int64)
+    rows = np.empty(0)  # kept from job to job: fresh memory costs more than what is done in it
     while True:
         job = take(counter)
         if job >= jobs.shape[0]:
@@ -144,7 +145,9 @@ def best_worker(
         for a in range(arcs):
             weights[a] = energies[e0 + packed.turn_arc[p0 + a]]
         size = states * lanes
-        rows = np.empty((longest + 1 if trace else 2) * size)
+        needed = (longest + 1 if trace else 2) * size
+        if rows.size < needed:
+            rows = np.empty(needed)
         table = np.empty((packed.class_offsets[graph + 1] - packed.class_offsets[graph]) * lanes)
         for t in range(longest + 1):
             here = (t if trace else t % 2) * size

@@ -66,6 +66,9 @@ class SyntheticInkOptions(Options):
     )
     train_writers: int = Field(default=24, ge=1, le=1000, description="writers for training")
     test_writers: int = Field(default=8, ge=1, le=1000, description="other writers for testing")
+    dev_writers: int = Field(
+        default=0, ge=0, le=999, description="training writers to hold out for development"
+    )
     repetitions: int = Field(
         default=5, ge=1, le=100, description="times that a writer writes each character or word"
     )
@@ -82,6 +85,12 @@ class SyntheticInkOptions(Options):
         default=1.0, ge=0, le=3, description="how much writers and inks differ; 0: not at all"
     )
     seed: int = Field(default=0, ge=0, description="everything random follows from it")
+
+    @model_validator(mode="after")
+    def _check_writers(self) -> SyntheticInkOptions:
+        if self.dev_writers >= self.train_writers:
+            raise ValueError(f"dev_writers {self.dev_writers} leave none of {self.train_writers}")
+        return self
 
 
 class InkAugmentOptions(Options):

@@ -98,7 +98,8 @@ def synthetic_ink(options: SyntheticInkOptions) -> Callable[[Path], list[Path]]:
     """Draw a corpus of characters or words.
 
     Below ``destination`` there will be the data directories ``train`` and ``test``, of kind ink
-    and of different writers, ``samples/*.json``, and ``README.txt``, which says that the corpus is
+    and of different writers, ``train_dev`` and ``dev``, ``train`` without, and only, its last
+    ``dev_writers`` (if any), ``samples/*.json``, and ``README.txt``, which says that the corpus is
     synthetic. The same options give the same corpus.
 
     Returns the function ``prepare(destination)``, which returns the data directories written.
@@ -115,10 +116,12 @@ def synthetic_ink(options: SyntheticInkOptions) -> Callable[[Path], list[Path]]:
         (destination / "samples").mkdir(parents=True, exist_ok=True)
         glyphs = {font: _load(font) for font in options.fonts}
         texts = _texts(options, rng)
-        count = 0
+        count, parts = 0, {}
         for part, writers in (("train", options.train_writers), ("test", options.test_writers)):
-            items = []
+            items, kept = [], 0
             for number in range(writers):
+                if number == writers - options.dev_writers:
+                    kept = len(items)
                 writer = _writer(f"{part}{number:03d}", options, rng)
                 for text in texts[part]:
                     for k in range(options.repetitions):
@@ -127,12 +130,16 @@ def synthetic_ink(options: SyntheticInkOptions) -> Callable[[Path], list[Path]]:
                         items.append(Item(name, text, writer.name, ink.points(writer.rate)))
                         if part == "test" and number == 0 and k == 0 and text in texts[part][:3]:
                             write_strokes(destination / "samples" / f"{text}.json", ink)
-            write_ink_dir(destination / part, items)
+            parts[part] = items
+            if part == "train" and options.dev_writers:
+                parts |= {"train_dev": items[:kept], "dev": items[kept:]}
             count += len(items)
+        for part, items in parts.items():
+            write_ink_dir(destination / part, items)
         listed = "\n".join(f"  {k}: {v}" for k, v in options.model_dump().items())
         write_text(destination / "README.txt", _README.format(count=count, options=listed))
         logger.info("synthetic_ink: %d inks, drawn with stroke fonts", count)
-        return [destination / "train", destination / "test"]
+        return [destination / part for part in parts]
 
     return prepare
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
-from seqebm_ink import augment, normalise, trajectory
+from seqebm_ink import augment, normalise, raster, trajectory
 from seqebm_ink.amap import AnnotatedImage
 from seqebm_ink.options import AnnotatedImageOptions, InkAugmentOptions, PenOptions
 from seqebm_ink.pen import Pen
@@ -285,3 +285,42 @@ def test_normalised_ink_gives_the_same_frames_when_it_is_given():
     made = Pen(own).eval()(ink[None], n)[0]
     again = Pen(given_ink).eval()(Pen(own).normalised(ink)[None], n)[0]
     assert made.shape == again.shape and (made - again).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("to", "plane"),
+    [((9, 0), 0), ((-9, 0), 0), ((9, 9), 1), ((0, 9), 2), ((0, -9), 2), ((-9, 9), 3)],
+)
+def test_a_straight_stroke_is_in_the_plane_of_its_direction(to, plane):
+    x, y = np.linspace(0, to[0], 20) + 15, 15 - np.linspace(0, to[1], 20)
+    image = np.zeros((30, 5, 30), np.float32)
+    raster.draw(x, y, np.zeros(20), 4, True, image)
+    inked = image[:, :4].sum((0, 2))
+    assert inked.argmax() == plane and inked[plane] > 0.99 * inked.sum()
+    assert image[:, 4].max() < 1e-6, "it does not turn"
+    assert image[round(x[10]), plane, round(y[10])] > 0.2
+
+
+def test_all_ink_is_drawn_once_and_corners_are_seen():
+    x, y = np.array([5.0, 15.2, 15.2]), np.array([5.0, 5.0, 18.3])
+    image = np.zeros((30, 5, 30), np.float32)
+    raster.draw(x, y, np.zeros(3), 4, True, image)
+    wet = image[:, :4].sum(1)
+    assert wet.sum() == pytest.approx(10.2 + 13.3, rel=0.02)
+    at = np.unravel_index(image[:, 4].argmax(), (30, 30))
+    assert np.hypot(at[0] - 15.2, at[1] - 5) < 3, "the plane of curvature is high at the corner"
+
+
+def test_a_dot_is_not_lost():
+    image = np.zeros((10, 5, 10), np.float32)
+    raster.draw(np.array([4.0]), np.array([6.0]), np.zeros(1), 4, True, image)
+    assert image[4, :4, 6].sum() == pytest.approx(1)
+
+
+def test_the_image_does_not_depend_on_the_order_of_strokes():
+    ink = word(7, 3)
+    other = ink[ink[:, 3].argsort(descending=True, stable=True)].clone()
+    other[:, 3] = 2 - other[:, 3]
+    front_end = AnnotatedImage().eval()
+    one, two = (front_end(i[None], torch.tensor([len(ink)]))[0] for i in (ink, other))
+    assert torch.allclose(one, two, atol=1e-5)

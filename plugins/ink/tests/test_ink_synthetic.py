@@ -103,3 +103,15 @@ def test_without_the_package_the_remedy_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", refusing)
     with pytest.raises(PluginError, match="pip install 'seqebm-ink"):
         make(tmp_path)
+
+
+def test_development_writers_are_held_out_of_training(tmp_path):
+    prepare = synthetic.synthetic_ink(
+        SyntheticInkOptions(train_writers=3, dev_writers=1, test_writers=1, repetitions=1)
+    )
+    parts = {path.name: DataDir.load(path).utterances for path in prepare(tmp_path)}
+    writers = {name: {u.speaker for u in own} for name, own in parts.items()}
+    assert writers["train_dev"] | writers["dev"] == writers["train"]
+    assert not writers["train_dev"] & writers["dev"] and len(writers["dev"]) == 1
+    with pytest.raises(ValueError, match="dev_writers 3 leave none"):
+        SyntheticInkOptions(train_writers=3, dev_writers=3)
