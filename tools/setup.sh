@@ -23,7 +23,7 @@ _seqebm_setup() (
 
   # Everything that is installed comes from these; one pip call, so that torch and torchaudio,
   # which must match, are resolved together.
-  packages=(-e ".[dev]" -e "plugins/speech[synthesis]" -e "plugins/ink[synthesis]")
+  packages=(-e ".[dev]" -e "plugins/speech[synthesis]" -e "plugins/ink[synthesis,wordlist]")
   manifests=(pyproject.toml plugins/speech/pyproject.toml plugins/ink/pyproject.toml)
   minimum="3.11"
   suitable="import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"
