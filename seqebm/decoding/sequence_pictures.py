@@ -39,10 +39,11 @@ def plot_transcription(
     frames, frame_lengths = model.frontend(example.signal[None], lengths)
     features, feature_lengths = model.features(frames, frame_lengths)
     emissions, names, parts = _path(model, features, feature_lengths, answer)
-    shift = answer.frame_shift
-    seconds = answer.frames * shift
+    # Frames that are not equally spaced in time are counted, not timed.
+    shift = answer.frame_shift if answer.spans is None else 1.0
     draw = getattr(model.frontend, "draw", None)
-    figure = Figure(figsize=(float(np.clip(4 * seconds, 9, 40)), 8), layout="constrained")
+    wide = 4 * answer.frames * answer.frame_shift
+    figure = Figure(figsize=(float(np.clip(wide, 9, 40)), 8), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=draw is None, height_ratios=(1, 1.6))
     if draw is None:
         draw_frames(top, frames[0], model.frontend.frame_shift)
@@ -53,6 +54,7 @@ def plot_transcription(
         draw(top, example.signal, parts_drawn)
         _list(top, answer)
     _draw_energies(bottom, emissions[: answer.frames], names, shift)
+    bottom.set_xlabel("time (s)" if answer.spans is None else "feature frame")
     index = {name: row for row, name in enumerate(names)}
     for state in parts.states:
         edges = (state.first * shift, state.stop * shift)
@@ -93,7 +95,7 @@ def _draw_energies(axes: Axes, emissions: Tensor, names: Sequence[str], shift: f
     axes.figure.colorbar(image, ax=axes, label="emission energy (low is good)", pad=0.01)
     if len(names) <= _NAMED:
         axes.set_yticks(range(len(names)), names, fontsize=8 if len(names) <= 25 else 6)
-    axes.set(xlabel="time (s)", ylabel="class")
+    axes.set_ylabel("class")
 
 
 def _list(axes: Axes, answer: Transcription) -> None:
