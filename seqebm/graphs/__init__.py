@@ -14,6 +14,7 @@ from seqebm.graphs.determinise import bind, determinise
 from seqebm.graphs.draw import dot, plot
 from seqebm.graphs.edit import edit_cost, hamming_cost
 from seqebm.graphs.epsilon import remove_epsilon
+from seqebm.graphs.factor_graph import FactorGraph
 from seqebm.graphs.graph import Derived, Graph
 from seqebm.graphs.hierarchy import replace
 from seqebm.graphs.lexicon import Lexicon, lexicon_graph, word_graph
@@ -40,6 +41,7 @@ __all__ = [
     "EPSILON",
     "Arpa",
     "Derived",
+    "FactorGraph",
     "Graph",
     "Lexicon",
     "Path",

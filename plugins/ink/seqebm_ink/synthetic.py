@@ -118,7 +118,8 @@ def synthetic_ink(options: SyntheticInkOptions) -> Callable[[Path], list[Path]]:
         texts = _texts(options, rng)
         count, parts = 0, {}
         for part, writers in (("train", options.train_writers), ("test", options.test_writers)):
-            items, kept = [], 0
+            items: list[Item] = []
+            kept = 0
             for number in range(writers):
                 if number == writers - options.dev_writers:
                     kept = len(items)
