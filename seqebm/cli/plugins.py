@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -47,3 +48,42 @@ def plugins_command(
     for component in components:
         table.add_row(component.kind, component.name, Text(component.plugin), component.source)
     console.print(table)
+
+
+@app.command("check")
+def check_command(
+    name: Annotated[str, typer.Argument(help="The loss, as a config names it.")],
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="An option of the loss: KEY=VALUE.")
+    ] = None,
+    plugin: Annotated[
+        list[Path] | None, typer.Option(help="A file with a plugin that registers it.")
+    ] = None,
+) -> None:
+    """Check a loss: finite, pushes and pulls the right way, good, and its declared margin.
+
+    Exit status 1 if it is at fault or declares what is not so. LeCun & Huang (2005) give the
+    condition of a good loss.
+
+    Example: seqebm plugins check squared_hinge --plugin local/plugin.py
+    """
+    from seqebm.errors import SeqebmError
+    from seqebm.losses.conformance import check_loss
+    from seqebm.settings import parse_setting
+
+    host = get_host()
+    for path in plugin or []:
+        host.load_file(path)
+    options = dict(parse_setting(text, "KEY=VALUE, e.g. margin=0.5") for text in setting or [])
+    loss = host.registry.make("losses", {"name": name, **options}, "loss")
+    try:
+        findings = check_loss(loss)
+    except Exception as error:  # whatever a plugin's code raises
+        raise SeqebmError(f"loss {name!r}: cannot be evaluated: {error!r}") from error
+    table = Table("check", "", "found", box=None, header_style="bold", pad_edge=False)
+    for finding in findings:
+        mark = Text("ok", "green") if finding.passed else Text("FAULT", "bold red")
+        table.add_row(finding.name, mark, finding.text)
+    Console().print(table)
+    if not all(finding.passed for finding in findings):
+        raise typer.Exit(1)
