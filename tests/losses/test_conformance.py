@@ -81,7 +81,7 @@ class Downwards(Functional):
         (Infinite, {"finite"}),
         (Boastful, {"condition of LeCun & Huang", "margin"}),
         (Curious, {"request", "finite"}),
-        (Scalar, {"finite"}),
+        (Scalar, {"one loss an item"}),
         (Downwards, {"pushes down the right answer", "pulls up wrong answers"}),
     ],
 )
