@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 import seqebm
-from seqebm.cli import align, data, decode, doctor, lm, plugins, score, train
+from seqebm.cli import align, data, decode, diagnose, doctor, lm, plugins, score, train
 from seqebm.errors import SeqebmError
 from seqebm.hooks import get_host
 
@@ -39,6 +39,7 @@ app.add_typer(data.app, name="data", help="Prepare and check data directories.")
 app.add_typer(plugins.app, name="plugins", help="List the plugins and what they register.")
 app.command("train")(train.train_command)
 app.command("decode")(decode.decode_command)
+app.command("diagnose")(diagnose.diagnose_command)
 app.command("align")(align.align_command)
 app.command("lm")(lm.lm_command)
 app.command("score")(score.score_command)

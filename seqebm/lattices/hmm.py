@@ -15,6 +15,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as nnf
 from pydantic import Field
@@ -155,6 +156,27 @@ class HMM(nn.Module):
         """
         trellis = self.clamped(features, lengths, targets)
         return [trellis.classes(b, path) for b, path in enumerate(trellis.best_path()[1])]
+
+    @torch.no_grad()
+    def usage(self, features: Tensor, lengths: Tensor, targets: list[str]) -> dict[str, int]:
+        """How often the best paths of the right answers stay in each state, and leave it.
+
+        Of the states of the targets only; CTC has no such weights, so nothing is counted.
+        """
+        trellis = self.clamped(features, lengths, targets)
+        total = np.zeros(self.graphs.weights)
+        possible = np.zeros(self.graphs.weights, bool)
+        for b, path in enumerate(trellis.best_path()[1]):
+            if path is not None:
+                ties = trellis.graph(b).ties
+                total += np.asarray(ties[path.arcs.numpy()].sum(0)).ravel()
+                possible |= np.asarray(ties.sum(0)).ravel() > 0
+        names = [f"{c} {move}" for c in self.graphs.classes for move in ("stay", "leave")]
+        return {
+            name: int(total[2 + k])
+            for k, name in enumerate(names[: self.graphs.weights - 2])
+            if possible[2 + k]
+        }
 
     def rivals(
         self, full: Trellis, targets: list[str], request: Request = Request()

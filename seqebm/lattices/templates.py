@@ -8,6 +8,7 @@ templates are parameters, trained jointly with the network that feeds them.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -163,6 +164,23 @@ class Templates(AnswerSet):
         """Fewest feature frames that the shortest-reaching template of ``target`` admits."""
         own = self.reference_lengths[self.word_of == self.index(target)].unique().tolist()
         return min(minimum_frames(length, self.pattern, self.window) for length in own)
+
+    @torch.no_grad()
+    def usage(self, features: Tensor, lengths: Tensor, targets: list[str]) -> dict[str, int]:
+        """How often each template of the targets' words was the best one of the right answer."""
+        energies = self.template_energies(features, lengths, math.inf)
+        words = torch.tensor([self.index(t) for t in targets], device=energies.device)
+        own = self.word_of[None] == words[:, None]
+        energies = energies.masked_fill(~own, math.inf)
+        winners = energies.argmin(1)[torch.isfinite(energies.amin(1))]
+        wins = torch.bincount(winners, minlength=len(self.word_of)).tolist()
+        numbers: Counter[int] = Counter()
+        used = {}
+        for template, word in enumerate(self.word_of.tolist()):
+            if bool(own[:, template].any()):
+                used[f"{self.vocabulary[word]}#{numbers[word]}"] = wins[template]
+            numbers[word] += 1
+        return used
 
     @torch.no_grad()
     def align(self, features: Tensor, word: str) -> Alignment:

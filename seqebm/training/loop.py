@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +18,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from seqebm.data import Batch, DataDir, LengthBucketedSampler, SignalDataset, collate
+from seqebm.decoding.diagnosis import batches_of, diagnose
 from seqebm.errors import ConfigError, DataError, InfeasibleError
+from seqebm.files import write_text
 from seqebm.hooks import Terms, get_host
 from seqebm.models import Config, Recognizer
 from seqebm.models.recognizer import vocabulary_of
@@ -25,6 +29,9 @@ from seqebm.training.directory import claim
 from seqebm.training.metrics import EnergyMeter, write_history
 
 logger = logging.getLogger(__name__)
+
+_DIAGNOSIS = "diagnosis.json"
+_DIAGNOSED = 64, 256  # training items that a diagnosis looks at, in training and at its end
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,8 @@ class _Run:
         self.valid_set = self._dataset(_load(valid)) if valid is not None else None
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Any] = {}
+        self.warned: set[str] = set()
+        self.gap_before: float | None = None  # |I - C| of the untrained model
         self.epoch = self.step = 0
 
     def _dataset(self, source: DataDir) -> SignalDataset:
@@ -144,6 +153,8 @@ class _Run:
             DataLoader[Batch],
             DataLoader(self.train_set, batch_sampler=sampler, collate_fn=collate),
         )
+        if self.epoch == 0:
+            self._diagnose(self.model, _DIAGNOSED[0])
         while self.epoch < self.training.epochs and not self._should_stop():
             started = time.monotonic()
             sampler.set_epoch(self.epoch)
@@ -156,6 +167,8 @@ class _Run:
             fabric.log_dict({k: v for k, v in row.items() if k != "epoch"}, step=self.epoch)
             self._checkpoint(optimizer)
             self.progress(Progress(self.epoch, self.training.epochs, 0, 0, row))
+            if self.epoch & (self.epoch - 1) == 0:  # early and seldom: 1, 2, 4, 8, ...
+                self._diagnose(self._evaluated, _DIAGNOSED[0])
         return self._finish()
 
     def _fabric(self) -> Fabric:
@@ -318,6 +331,27 @@ class _Run:
             meter.add(*model(batch.signal, batch.lengths, batch.targets))
         return meter.row("valid")
 
+    def _diagnose(self, model: Recognizer, items: int) -> None:
+        """Look at the energy surface: EXP/diagnosis.json, and a warning of each new fault."""
+        chosen = torch.randperm(
+            len(self.train_set), generator=torch.Generator().manual_seed(self.training.seed)
+        )
+        examples = [self.train_set[int(index)] for index in chosen[:items]]
+        try:
+            batches = [b.to(self.device) for b in batches_of(examples)]
+            found = diagnose(model, batches, self.gap_before)
+        except (DataError, ValueError) as error:  # training itself says so where it matters
+            logger.debug("no diagnosis: %s", error)
+            return
+        if self.gap_before is None and self.epoch == 0:
+            self.gap_before = min(found.typical_gap, sys.float_info.max)
+        report = {"epoch": self.epoch, "gap_before": self.gap_before, **found.as_dict()}
+        write_text(self.exp / _DIAGNOSIS, json.dumps(report, indent=1) + "\n")
+        for fault in found.warnings:
+            if self.epoch and fault.name not in self.warned:
+                logger.warning("epoch %d: %s: %s", self.epoch, fault.name, fault)
+                self.warned.add(fault.name)
+
     def _checkpoint(self, optimizer: Any) -> None:
         row = self.history[-1]
         if "valid_loss" in row and row["valid_loss"] < self.best.get("loss", float("inf")):
@@ -348,6 +382,8 @@ class _Run:
             self.average.load_state_dict(checkpoint.average)
         self.epoch, self.step = checkpoint.epoch, checkpoint.step
         self.history, self.best = checkpoint.history, checkpoint.best
+        if (self.exp / _DIAGNOSIS).is_file():
+            self.gap_before = json.loads((self.exp / _DIAGNOSIS).read_text()).get("gap_before")
         logger.info("resuming %s after epoch %d", self.exp, self.epoch)
 
     def _should_stop(self) -> bool:
@@ -362,6 +398,7 @@ class _Run:
         if self.training.patience and (self.exp / "best").exists():
             model = Recognizer.load(self.exp / "best", self.device)
         model.eval().save(self.exp)
+        self._diagnose(model, _DIAGNOSED[1])
         get_host().hook.seqebm_train_end(exp=self.exp, model=model)
         return model
 
