@@ -95,7 +95,7 @@ for seed in $seeds; do
     say "stage 4: decode and score, seed $seed"
     for config in before $configs; do
       model=$exp/$config/seed$seed
-      for penalty in -12 -8 -5 -3 -1 0 1 3; do decoded "$model" "none=$penalty" dev --word-penalty "$penalty"; done
+      for penalty in -3 -1 0 1 3 6 10 15; do decoded "$model" "none=$penalty" dev --word-penalty "$penalty"; done
       free=$(best "$model" none)
       decoded "$model" none test --word-penalty "$free"
       decoded "$model" 25k test --word-penalty "$free" --lexicon "$data/25k.test"
