@@ -29,7 +29,7 @@ def seqebm_register_lattices(register):
 
 @hookimpl
 def seqebm_register_losses(register):
-    """The losses of DESIGN section 4, and the hinge with a rescaled margin."""
+    """The losses of DESIGN section 4, and those that know what an error costs."""
     for name, functional in (
         ("energy", "Energy"),
         ("perceptron", "Perceptron"),
@@ -42,5 +42,8 @@ def seqebm_register_losses(register):
         ("square_exponential", "SquareExponential"),
         ("nll", "NLL"),
         ("mee", "MEE"),
+        ("softmax_margin", "SoftmaxMargin"),
+        ("boosted_mmi", "BoostedMMI"),
+        ("mbr", "MBR"),
     ):
         register(name, f"seqebm.losses.functionals:{functional}")

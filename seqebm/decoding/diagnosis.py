@@ -220,7 +220,9 @@ def _one(model: Recognizer, batch: Batch) -> Diagnosis:
     with torch.no_grad():
         features, lengths = model.extract(batch.signal, batch.lengths)
     leaf = features.detach().requires_grad_()
-    terms = model.lattice.terms(leaf, lengths, batch.targets, model.beta, model.request)
+    terms = seen = model.lattice.terms(leaf, lengths, batch.targets, model.beta, model.request)
+    if model.request.cost is not None:  # energies without costs
+        seen = model.lattice.terms(leaf, lengths, batch.targets, model.beta)
     feasible = torch.isfinite(terms.correct)
     push, pull, net = _forces(model, leaf, terms, feasible)
     valid = torch.cat([f[:n] for f, n in zip(features, lengths.tolist(), strict=True)])
@@ -230,7 +232,7 @@ def _one(model: Recognizer, batch: Batch) -> Diagnosis:
     if hasattr(model.lattice, "usage"):
         with torch.no_grad():
             used = model.lattice.usage(features, lengths, batch.targets)
-    correct, offending = (t[feasible].detach().double().cpu().numpy() for t in (terms[0], terms[2]))
+    correct, offending = (t[feasible].detach().double().cpu().numpy() for t in (seen[0], seen[2]))
     return Diagnosis(
         correct, offending, int((~feasible).sum()), None, push, pull, net, spread, used
     )
@@ -239,15 +241,19 @@ def _one(model: Recognizer, batch: Batch) -> Diagnosis:
 def _forces(
     model: Recognizer, features: Tensor, terms: Terms, feasible: Tensor
 ) -> tuple[float, float, float]:
-    """Norms of the gradient at the features through C, through the others, and of the sum."""
-    c, f, i = (t.detach().clone().requires_grad_() for t in terms[:3])
-    leaves = [c, f, i]
-    losses = model.loss(Terms(c, f, i, terms.beta))[feasible]
+    """Norms of the gradient at the features through C, through the others, and of the sum.
+
+    An expected cost pushes and pulls with one gradient, which counts as both.
+    """
+    numbers = [*terms[:3], *([] if terms.risk is None else [terms.risk])]
+    leaves = [t.detach().clone().requires_grad_() for t in numbers]
+    c, f, i, *risk = leaves
+    losses = model.loss(Terms(c, f, i, terms.beta, *risk))[feasible]
     if not losses.requires_grad or not len(losses):
         return 0.0, 0.0, 0.0
     slopes = torch.autograd.grad(losses.mean(), leaves, allow_unused=True)
     gradients = []
-    for term, slope in zip(terms[:3], slopes, strict=True):
+    for term, slope in zip(numbers, slopes, strict=True):
         gradient = torch.zeros_like(features)
         if slope is not None and term.requires_grad:
             known = torch.isfinite(term) & torch.isfinite(slope) & (slope != 0)
@@ -256,8 +262,10 @@ def _forces(
                 (found,) = torch.autograd.grad(total, features, retain_graph=True)
                 gradient = found
         gradients.append(gradient)
+    both = gradients[3] if terms.risk is not None else torch.zeros_like(features)
     down, up = gradients[0], gradients[1] + gradients[2]
-    return float(down.norm()), float(up.norm()), float((down + up).norm())
+    net = float((down + up + both).norm())
+    return float((down + both).norm()), float((up + both).norm()), net
 
 
 def _warnings(d: Diagnosis, model: Recognizer, gap_before: float | None) -> list[Fault]:

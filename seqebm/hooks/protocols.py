@@ -98,12 +98,14 @@ class Terms(NamedTuple):  # a tuple, so that torch and Fabric can look into it
         offending: free energy of the most offending incorrect answer, F_β(Ȳ): the one that has the
             path of least energy.
         beta: inverse temperature of ``contrastive``; ``math.inf`` is legal.
+        risk: expected cost of an answer, Σ P(Y) cost(Y, Yi); None where it was not requested.
     """
 
     correct: Tensor
     contrastive: Tensor
     offending: Tensor
     beta: float
+    risk: Tensor | None = None
 
 
 class Request(NamedTuple):
@@ -111,12 +113,14 @@ class Request(NamedTuple):
 
     Attributes:
         contrastive, offending: whether each is wanted (``correct`` always is).
-        cost: subtract from the energy of an incorrect answer Y its cost to the right one, so that
+        cost: subtract from the energy of an answer Y its cost to the right one, so that
             ``offending`` is ``min over Y != Yi of E(Y) - scale * cost(Y, Yi)`` (margin rescaling,
-            Taskar et al. 2003): ``"hamming"`` counts wrong labels position by position, ``"edit"``
-            is the edit distance, counted up to ``cap``. None: no cost.
-        scale: energy per unit of cost.
+            Taskar et al. 2003), and ``contrastive`` the free energy of all these (softmax-margin,
+            Gimpel & Smith 2010): ``"hamming"`` counts wrong labels position by position (``hmm``:
+            frame by frame), ``"edit"`` is the edit distance, counted up to ``cap``. None: no cost.
+        scale: energy per unit of cost; 0 leaves the energies as they are.
         cap: largest edit distance that is told apart.
+        risk: whether the expected cost is wanted (``scale`` plays no part in it).
     """
 
     contrastive: bool = True
@@ -124,6 +128,7 @@ class Request(NamedTuple):
     cost: str | None = None
     scale: float = 1.0
     cap: int = 2
+    risk: bool = False
 
 
 class Loss(Protocol):

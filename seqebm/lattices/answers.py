@@ -66,15 +66,25 @@ class AnswerSet(nn.Module):
         """The three numbers of each item (see :class:`seqebm.hooks.Terms`).
 
         All are cheap once the energies are there, so all are given. An answer is one position:
-        the cost of a wrong one is 1, Hamming's and the edit distance's alike.
+        the cost of a wrong one is 1, Hamming's and the edit distance's alike, and the risk is the
+        probability of all wrong ones.
         """
         energies = self.energies(features, lengths, beta)
         wanted = torch.tensor([self.index(t) for t in targets], device=energies.device)[:, None]
         correct = energies.gather(1, wanted).squeeze(1)
         offending = energies.scatter(1, wanted, math.inf).amin(1)
-        if request.cost is not None:
+        risk = None
+        if request.risk:
+            others = free_energy(energies.scatter(1, wanted, math.inf), beta)
+            risk = (
+                torch.sigmoid(beta * (correct - others))
+                if math.isfinite(beta)
+                else ((others < correct).to(energies.dtype) + 0 * energies.amin(1))
+            )
+        if request.cost is not None and request.scale:
             offending = offending - request.scale
-        return Terms(correct, free_energy(energies, beta), offending, beta)
+            energies = energies - request.scale * torch.ones_like(energies).scatter(1, wanted, 0.0)
+        return Terms(correct, free_energy(energies, beta), offending, beta, risk)
 
     def minimum_frames(self, target: str) -> int:
         """Fewest feature frames with which ``target`` has a path."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import torch
@@ -22,6 +22,7 @@ from seqebm.errors import ConfigError, DataError, did_you_mean
 from seqebm.hooks import Options as BaseOptions
 from seqebm.hooks import Request, Terms
 from seqebm.kernels import ops_chain
+from seqebm.lattices.risk import expected_cost
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,17 @@ class Labellings:
         return ops_chain.chain_offending(
             self.emissions, self.lengths, labels, *self._model, cost
         )[0]  # fmt: skip
+
+    def costly(self, labels: Tensor, scale: float) -> Labellings:
+        """The same with ``scale`` less for each label that is not that of ``labels (B, T)``."""
+        wrong = torch.ones_like(self.emissions).scatter(2, labels[:, :, None], 0.0)
+        return replace(self, emissions=self.emissions - scale * wrong)
+
+    def double(self) -> Labellings:
+        """The same in double precision, differentiable."""
+        return Labellings(
+            self.emissions.double(), self.lengths, *(part.double() for part in self._model)
+        )
 
     def best_path(self) -> tuple[Tensor, list[Tensor]]:
         """``(B,)`` least energies, and the labels ``(T_b,)`` of each item."""
@@ -186,11 +198,17 @@ class Chain(nn.Module):
         labels = nn.functional.pad(labels, (0, features.shape[1] - labels.shape[1]))
         correct = lattice.energy(labels)
         contrastive = offending = torch.full_like(correct, math.nan)
+        scale = request.scale if request.cost else 0.0
         if request.contrastive:
-            contrastive = lattice.free_energy(beta)
+            contrastive = (lattice.costly(labels, scale) if scale else lattice).free_energy(beta)
         if request.offending:
-            offending = lattice.offending(labels, request.scale if request.cost else 0.0)
-        return Terms(correct, contrastive, offending, beta)
+            offending = lattice.offending(labels, scale)
+        risk = None
+        if request.risk:
+            exact = lattice.double()
+            risk = expected_cost(lambda s: exact.costly(labels, s).free_energy(beta), beta)
+            risk = risk.to(correct.dtype)
+        return Terms(correct, contrastive, offending, beta, risk)
 
     @torch.no_grad()
     def best_path(self, features: Tensor, lengths: Tensor) -> list[Answer]:

@@ -67,6 +67,10 @@ class Dag(StringLattice):
             energies = energies.index_add(0, rows, values)
         return cls(graphs, energies)
 
+    def double(self) -> Dag:
+        """The same lattice in double precision, differentiable."""
+        return Dag(self.graphs, self.energies.double())
+
     def free_energy(self, beta: float) -> Tensor:
         """``(G,)`` F_β over all paths, differentiable; +inf where there is none."""
         return dag_free_energy(self.packed, self.energies, beta)

@@ -27,6 +27,7 @@ from seqebm.graphs.ngram import read_arpa
 from seqebm.hooks import Options as BaseOptions
 from seqebm.hooks import Request, Terms, TextFile
 from seqebm.lattices.hmm_graphs import HMMGraphs
+from seqebm.lattices.risk import expected_cost
 from seqebm.lattices.tokens import Tokens, split
 from seqebm.lattices.trellis import Prepared, Trellis, together
 
@@ -139,15 +140,29 @@ class HMM(nn.Module):
         correct = Trellis(graphs, emissions, lengths, weights).free_energy(beta)
         contrastive = offending = torch.full_like(correct, math.nan)
         full = Trellis(self.graphs.full, emissions, lengths, weights)
-        if request.contrastive:
-            contrastive = full.free_energy(beta)
-        if request.offending:
+        if request.cost == "hamming":
+            wrong = _wrong_frames(Trellis(graphs, emissions, lengths, weights), emissions)
+
+        def costly(lattice: Trellis, scale: float) -> Trellis:
+            """All sentences, less ``scale`` times their cost."""
             if request.cost == "hamming":
-                right = Trellis(graphs, emissions, lengths, weights)
-                emissions = emissions - _wrong_frames(right, emissions) * request.scale
-                full = Trellis(self.graphs.full, emissions, lengths, weights)
-            offending = self._offending(full, targets, beta, request)
-        return Terms(correct, contrastive, offending, beta)
+                less = lattice.emissions - scale * wrong
+                return Trellis(lattice.prepared, less, lengths, lattice.weights)
+            own = together([self.graphs.costly(t, scale, request.cap) for t in targets])
+            return Trellis(own, lattice.emissions, lengths, lattice.weights)
+
+        costs = request.cost is not None and request.scale != 0
+        if request.contrastive:
+            contrastive = (costly(full, request.scale) if costs else full).free_energy(beta)
+        if request.offending:
+            rivals = costly(full, request.scale) if costs and request.cost == "hamming" else full
+            offending = self._offending(rivals, targets, beta, request)
+        risk = None
+        if request.risk:
+            exact = full.double()
+            risk = expected_cost(lambda s: costly(exact, s).free_energy(beta), beta)
+            risk = risk.to(correct.dtype)
+        return Terms(correct, contrastive, offending, beta, risk)
 
     def alignment(self, features: Tensor, lengths: Tensor, targets: list[str]) -> list[Tensor]:
         """The classes ``(T_i,)`` of each item's frames on the best path of its right answer.
@@ -187,8 +202,8 @@ class HMM(nn.Module):
         less its edit cost if ``request`` has one. Exact: where the best sentence of all is another
         one, that is it; only for items that are right already is the graph of all others searched.
         """
-        if request.cost == "edit":
-            search = [self.graphs.rivals_by_edits(t, request.scale, request.cap) for t in targets]
+        if request.cost == "edit" and request.scale:
+            search = [self.graphs.costly(t, request.scale, request.cap, True) for t in targets]
             return self._sentences(full, range(len(targets)), search)
         _, paths = full.best_path()
         found = [full.output(b, path) if path else None for b, path in enumerate(paths)]
@@ -225,7 +240,7 @@ class HMM(nn.Module):
         graphs = together([self.graphs.clamped(a) for a in answers if a is not None])
         own = Trellis(graphs, full.emissions[index], full.lengths[index], full.weights)
         energies = energies.index_put((index,), own.free_energy(beta))
-        if request.cost == "edit":
+        if request.cost == "edit" and request.scale:
             apart = [
                 Levenshtein.distance(self.graphs.split(t), self.graphs.split(a or ""))
                 for t, a in zip(targets, answers, strict=True)

@@ -162,16 +162,21 @@ class HMMGraphs:
             self._rivals, text, lambda: prepare(difference(self.full_graph, labels).graph)
         )
 
-    def rivals_by_edits(self, text: str, scale: float, cap: int) -> Prepared:
-        """The same, the energy of each sentence lessened by ``scale * min(cap, edit distance)``."""
+    def costly(self, text: str, scale: float, cap: int, rivals: bool = False) -> Prepared:
+        """Every sentence, its energy lessened by ``scale * min(cap, edit distance)`` to this one.
+
+        With ``rivals``, every sentence but this one.
+        """
         labels = self.labels(text)
 
         def make() -> Prepared:
             costs = edit_cost(labels, range(1, len(self.words) + 1), cap)
+            if rivals:
+                costs = _without_free(costs)
             gain = dataclasses.replace(costs, energy=-scale * costs.energy)
-            return prepare(compose(self.full_graph, _without_free(gain)).graph)
+            return prepare(compose(self.full_graph, gain).graph)
 
-        return _remembered(self._rivals, (text, scale, cap), make)
+        return _remembered(self._rivals, (text, scale, cap, rivals), make)
 
     def _clamp(self, text: str) -> Prepared:
         sentence = compose(self.grammar, linear(self.labels(text))).graph

@@ -14,6 +14,7 @@ from torch import Tensor
 from seqebm.errors import DataError
 from seqebm.graphs import Derived, Graph, compose, difference, edit_cost, hamming_cost, linear
 from seqebm.hooks import Request, Terms
+from seqebm.lattices.risk import expected_cost
 
 #: Graph and target -> another graph, with arc maps.
 Operation = Callable[[Graph, Sequence[int]], Derived]
@@ -24,7 +25,7 @@ class StringLattice:
 
     The answer is that string (olabels along a path, epsilons skipped), the latent variable the
     path that writes it. A subclass gives :meth:`free_energy`, :meth:`best_strings`,
-    :meth:`derived` and ``items``.
+    :meth:`derived`, :meth:`double` and ``items``.
     """
 
     @property
@@ -51,6 +52,10 @@ class StringLattice:
     def rivals(self, targets: Sequence[Sequence[int]]) -> Self:
         """The paths that write anything but the target."""
         return self.derived(targets, difference)
+
+    def double(self) -> Self:
+        """The same lattice in double precision, differentiable."""
+        raise NotImplementedError
 
     def costly(self, targets: Sequence[Sequence[int]], request: Request) -> Self:
         """All paths, less ``request.scale`` times the cost of what they write."""
@@ -86,11 +91,12 @@ class StringLattice:
             raise DataError(f"{len(targets)} targets for {self.items} items")
         correct = self.clamped(targets).free_energy(beta)
         contrastive = offending = torch.full_like(correct, math.nan)
+        costs = request.cost is not None and request.scale != 0
+        lattice = self.costly(targets, request) if costs else self
         if request.contrastive:
-            contrastive = self.free_energy(beta)
+            contrastive = lattice.free_energy(beta)
         if request.offending:
             # The difference must come last: the product with a cost keeps all strings.
-            lattice = self if request.cost is None else self.costly(targets, request)
             others = lattice.rivals(targets)
             # Where there is no other answer, the target: no path of these writes it.
             answers = [
@@ -98,4 +104,10 @@ class StringLattice:
                 for target, answer in zip(targets, others.best_strings(), strict=True)
             ]
             offending = others.clamped(answers).free_energy(beta)
-        return Terms(correct, contrastive, offending, beta)
+        risk = None
+        if request.risk:
+            exact = self.double()
+            risk = expected_cost(
+                lambda s: exact.costly(targets, request._replace(scale=s)).free_energy(beta), beta
+            ).to(correct.dtype)
+        return Terms(correct, contrastive, offending, beta, risk)

@@ -200,6 +200,10 @@ class Trellis(StringLattice):
         parts = [prepare(operation(g, t).graph) for g, t in zip(graphs, targets, strict=True)]
         return Trellis(together(parts), self.emissions, self.lengths, self.weights)
 
+    def double(self) -> Trellis:
+        """The same lattice in double precision, differentiable."""
+        return Trellis(self.prepared, self.emissions.double(), self.lengths, self.weights.double())
+
     def output(self, item: int, path: Path) -> tuple[int, ...]:
         """The output labels along a path."""
         labels = self.graph(item).olabel[path.arcs.numpy()]

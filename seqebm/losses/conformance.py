@@ -115,7 +115,8 @@ def _reads(loss: Loss, drawn: torch.Generator) -> Iterator[Finding]:
     losses, _ = evaluate(loss, values, 1.0)
     kept = bool(torch.isfinite(losses).all())
     request = getattr(loss, "request", Request())
-    wanted = [n for n in ("contrastive", "offending") if getattr(request, n)] or ["C alone"]
+    numbers = ("contrastive", "offending", "risk")
+    wanted = [n for n in numbers if getattr(request, n)] or ["C alone"]
     yield Finding(
         "request", kept,
         f"reads {' and '.join(wanted)}" if kept else "reads a number that its request leaves out",

@@ -1,4 +1,4 @@
-"""The eleven loss functionals of energy-based learning, each over the same three numbers.
+"""The loss functionals of energy-based learning, over the same three numbers (or an expected cost).
 
 Notation, for one item (Y the right answer, Ȳ the most offending incorrect one):
 
@@ -63,6 +63,21 @@ class _Cost(BaseOptions):
         description="hamming: wrong labels position by position (chain); edit: edit distance",
     )
     scale: float = Field(1.0, gt=0, description="energy gap that is asked for per unit of cost")
+    cap: int = Field(2, ge=1, description="largest edit distance that is told apart")
+
+
+class _Boost(_Cost):
+    """Options of boosted MMI."""
+
+    scale: float = Field(0.1, gt=0, description="the boost b: energy per unit of cost")
+
+
+class _Errors(BaseOptions):
+    """Options of minimum Bayes risk."""
+
+    cost: Literal["hamming", "edit"] = Field(
+        "hamming", description="hamming: wrong labels (chain) or frames (hmm); edit: edit distance"
+    )
     cap: int = Field(2, ge=1, description="largest edit distance that is told apart")
 
 
@@ -244,6 +259,68 @@ class NLL(Functional):
     def __call__(self, terms: Terms) -> Tensor:
         """See :class:`NLL`."""
         return terms.correct - terms.contrastive
+
+
+class SoftmaxMargin(Functional):
+    """``C + 1/β log Σ exp(-β (E(Y) - s cost(Y, Yi)))``: NLL against energies that costs lessen.
+
+    The soft version of the margin-rescaled hinge, which it becomes at β = ∞: an answer with ten
+    wrong labels must be ten times as far above the right one as an answer with one.
+    Gimpel & Smith (2010), "Softmax-margin CRFs".
+    """
+
+    Options = _Cost
+    options: _Cost
+    margin = None
+
+    def __init__(self, options: _Cost | None = None) -> None:
+        super().__init__(options)
+        o = self.options
+        self.request = CONTRASTIVE._replace(cost=o.cost, scale=o.scale, cap=o.cap)
+
+    def __call__(self, terms: Terms) -> Tensor:
+        """See :class:`SoftmaxMargin`."""
+        return terms.correct - terms.contrastive
+
+
+class BoostedMMI(SoftmaxMargin):
+    """MMI whose denominator is boosted by ``exp(-b accuracy)``: softmax-margin, in other words.
+
+    An accuracy is a constant less the cost, so the loss of Povey et al. (2008), "Boosted MMI for
+    model and feature-space discriminative training", is the softmax-margin plus a constant. The
+    boost b is that of frames by default, a twentieth or a tenth of what an edit would be given.
+    """
+
+    Options = _Boost
+    options: _Boost
+
+
+class MBR(Functional):
+    """``Σ_Y P(Y) cost(Y, Yi)``: the expected number of errors, minimum Bayes risk training.
+
+    With Hamming's cost on ``hmm`` these are wrong frames (state-level minimum Bayes risk, sMBR),
+    on ``chain`` wrong labels; with ``edit`` wrong words or characters. Bounded; where an answer is
+    one of a list it is MEE. At β = ∞ it counts the errors of the best path, with zero gradient.
+    Kaiser, Horvat & Kacic (2000); Povey & Woodland (2002); Gibson & Hain (2006).
+
+    Errors:
+        ValueError: if the lattice gives no expected cost.
+    """
+
+    Options = _Errors
+    options: _Errors
+    margin = None
+
+    def __init__(self, options: _Errors | None = None) -> None:
+        super().__init__(options)
+        o = self.options
+        self.request = NOTHING._replace(cost=o.cost, scale=0.0, cap=o.cap, risk=True)
+
+    def __call__(self, terms: Terms) -> Tensor:
+        """See :class:`MBR`."""
+        if terms.risk is None:
+            raise ValueError("mbr needs the expected cost of an answer, which this lattice lacks")
+        return terms.risk
 
 
 class MEE(Functional):

@@ -84,17 +84,28 @@ class Recognizer(nn.Module):
     def forward(self, signal: Tensor, lengths: Tensor, targets: list[str]) -> tuple[Tensor, Terms]:
         """The loss of each item, ``(B,)``, and the three numbers it was made from.
 
-        In training mode a number that the loss does not read may be NaN.
+        In training mode a number that the loss does not read may be NaN, and costs are part of the
+        energies if the loss asks for them.
         """
         features, counts = self.extract(signal, lengths)
-        terms = self.lattice.terms(features, counts, targets, self.beta, self.request)
-        return self.loss(terms), terms
+        # Mixed precision is for the network: sums over paths need float32.
+        with torch.autocast(features.device.type, enabled=False):
+            if features.dtype in (torch.bfloat16, torch.float16):
+                features = features.float()
+            terms = self.lattice.terms(features, counts, targets, self.beta, self.request)
+            losses = self.loss(terms)
+            if not self.training and self.request.cost is not None:  # energies without costs
+                terms = self.lattice.terms(features, counts, targets, self.beta)
+            return losses, terms
 
     @property
     def request(self) -> Request:
-        """What the loss reads; in evaluation mode all three numbers, for the metrics."""
+        """What the loss reads; in evaluation mode all three numbers, for the metrics (those of a
+        loss with a cost are computed apart, as the cost must not count)."""
         request: Request = getattr(self.loss, "request", Request())
-        return request if self.training else request._replace(contrastive=True, offending=True)
+        if self.training or request.cost is not None:
+            return request
+        return request._replace(contrastive=True, offending=True)
 
     @property
     def sequential(self) -> bool:

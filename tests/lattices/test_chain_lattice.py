@@ -1,13 +1,16 @@
 """The linear-chain CRF: every loss on it, local normalisation, and its errors."""
 
+import itertools
 import math
 
 import pytest
 import torch
+from torch import nn
 
 from seqebm.errors import ConfigError, DataError
 from seqebm.hooks import Request, get_host
 from seqebm.kernels import reference_chain as reference
+from seqebm.lattices.answers import free_energy
 from seqebm.lattices.chain import Chain
 
 NAMES = get_host().registry.names("losses")
@@ -51,6 +54,44 @@ def test_terms_are_those_of_brute_force(normalisation, beta):
         assert terms.offending[b].item() == pytest.approx(reference.offending(one, labels))
         rival = reference.offending(one, labels, 0.7)
         assert costly.offending[b].item() == pytest.approx(rival)
+    # Softmax-margin and minimum Bayes risk: every labelling, listed.
+    risky = lattice.terms(features, LENGTHS, TARGETS, beta, Request(cost="hamming", risk=True))
+    for b, (boosted, risk) in enumerate(listed(lattice, features, beta)):
+        assert costly.contrastive[b].item() == pytest.approx(boosted.item())
+        assert risky.risk[b].item() == pytest.approx(risk.item(), abs=1e-7)
+
+
+def listed(lattice, features, beta):
+    """F_β of the energies less 0.7 a wrong label, and the expected number of wrong labels."""
+    parts = lattice.labellings(features, LENGTHS)
+    for b, (n, target) in enumerate(zip(LENGTHS.tolist(), TARGETS, strict=True)):
+        labels = [VOCABULARY.index(name) for name in target.split()]
+        energies, costs = [], []
+        for y in itertools.product(range(len(VOCABULARY)), repeat=n):
+            own = parts.emissions[b, range(n), y].sum() + parts.start[y[0]] + parts.final[y[-1]]
+            energies.append(own + sum(parts.transitions[i, j] for i, j in itertools.pairwise(y)))
+            costs.append(sum(i != j for i, j in zip(y, labels, strict=True)))
+        energy, cost = torch.stack(energies), torch.tensor(costs, dtype=torch.float64)
+        share = nn.functional.softmax(-beta * energy, 0) if beta < math.inf else energy.argmin()
+        risk = share @ cost if beta < math.inf else cost[share]
+        yield free_energy(energy - 0.7 * cost, beta), risk
+
+
+@pytest.mark.parametrize("normalisation", ["none", "local"])
+def test_the_gradient_of_the_risk_is_that_of_brute_force(normalisation):
+    lattice, features = make(normalisation)
+    features.requires_grad_()
+    wanted = [features, *(p for p in lattice.parameters() if p.requires_grad)]
+    request = Request(False, False, "hamming", 0.0, risk=True)
+    found = lattice.terms(features, LENGTHS, TARGETS, 0.8, request).risk.sum()
+    truth = sum(risk for _, risk in listed(lattice, features, 0.8))
+    pairs = zip(
+        torch.autograd.grad(found, wanted, allow_unused=True),
+        torch.autograd.grad(truth, wanted, allow_unused=True), strict=True,
+    )  # fmt: skip
+    for one, two in pairs:
+        assert (one is None) == (two is None)
+        assert one is None or torch.allclose(one, two, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -73,7 +73,7 @@ def test_numbers_are_those_of_all_paths(seed, beta, cost):
         rival = [costly[p] for p in wrong if p.outputs == worst]
         every = softmin([p.energy for p in paths], beta)
         assert terms.correct[g].item() == pytest.approx(softmin(right, beta))
-        assert terms.contrastive[g].item() == pytest.approx(every)
+        assert terms.contrastive[g].item() == pytest.approx(softmin(list(costly.values()), beta))
         assert terms.offending[g].item() == pytest.approx(softmin(rival, beta))
         assert free[g].item() == pytest.approx(every)
         if not math.isinf(beta):

@@ -195,6 +195,58 @@ def test_margin_rescaling(cost, beta):
         assert min(abs(float(found[b].detach()) - tie) for tie in ties) < 1e-9
 
 
+@pytest.mark.parametrize("beta", [0.7, math.inf])
+@pytest.mark.parametrize("cost", ["hamming", "edit"])
+def test_softmax_margin_and_minimum_bayes_risk(cost, beta):
+    """Every sentence with all its paths, listed; wrong frames by the posteriors of the classes."""
+    lattice = model(seed=5)
+    features, lengths = torch.randn(2, 5, 3, dtype=torch.float64), torch.tensor([5, 4])
+    targets = ["a b", "b b a"]
+    request = Request(True, False, cost, 0.8, 2, risk=True)
+    found = lattice.terms(features, lengths, targets, beta, request)
+    plain = lattice.terms(features, lengths, targets, beta, request._replace(scale=0.0))
+    assert torch.equal(found.risk, plain.risk)
+    emissions = lattice.emissions(features).detach()
+    posteriors = lattice.trellis(features, lengths).posteriors(beta)[1]
+    for b, target in enumerate(targets):
+        own = emissions[b, : lengths[b]]
+        aligned = lattice.alignment(features[b : b + 1], lengths[b : b + 1], [target])[0]
+        changed = own - 0.8
+        changed[torch.arange(len(own)), aligned] += 0.8
+        pairs = []
+        boosted = []
+        for n in range(6):
+            for words in itertools.product("ab", repeat=n):
+                cut = min(2, distance(words, tuple(target.split())))
+                pairs += [(e, cut) for e in oracle(lattice, own, words)]
+                boosted += oracle(lattice, changed, words)
+        energies, costs = torch.tensor(pairs, dtype=torch.float64).T
+        if cost == "edit":
+            boosted = (energies - 0.8 * costs).tolist()
+            if beta < math.inf:
+                risk = torch.softmax(-beta * energies, 0) @ costs
+            else:  # "b a" and "a", said y x, are the same states: of a tie, the mean of the ends
+                tied = costs[energies < energies.min() + 1e-9]
+                risk = (tied.min() + tied.max()) / 2
+        else:
+            risk = len(own) - posteriors[b, torch.arange(len(own)), aligned].sum()
+        assert found.contrastive[b].item() == pytest.approx(soften(boosted, beta), abs=1e-9)
+        assert found.risk[b].item() == pytest.approx(risk.item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("cost", ["hamming", "edit"])
+def test_gradient_of_the_risk(cost):
+    lattice = model(seed=6)
+    lengths, targets = torch.tensor([5, 4]), ["a b", "b b a"]
+    request = Request(False, False, cost, 0.0, 2, risk=True)
+
+    def risk(features):
+        return lattice.terms(features, lengths, targets, 1.0, request).risk
+
+    features = torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(risk, features, eps=1e-4, atol=1e-5, rtol=1e-4)
+
+
 def distance(one: tuple[str, ...], two: tuple[str, ...]) -> int:
     from rapidfuzz.distance import Levenshtein
 

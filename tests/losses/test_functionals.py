@@ -13,7 +13,8 @@ from seqebm.hooks import Request, Terms, get_host
 from seqebm.lattices.answers import AnswerSet
 
 NAMES = get_host().registry.names("losses")
-GOOD = {"hinge", "margin_hinge", "log", "mce", "square_square", "square_exponential", "nll", "mee"}
+GOOD = {"hinge", "margin_hinge", "log", "mce", "square_square", "square_exponential", "nll", "mee",
+        "softmax_margin", "boosted_mmi", "mbr"}  # fmt: skip
 
 
 def make(name: str, **options):
@@ -53,7 +54,7 @@ def two(correct: float, offending: float, beta: float = 1.0) -> Terms:
 def test_all_are_registered():
     assert sorted(
         ["energy", "perceptron", "hinge", "margin_hinge", "log", "lvq2", "mce", "square_square",
-         "square_exponential", "nll", "mee"]
+         "square_exponential", "nll", "mee", "softmax_margin", "boosted_mmi", "mbr"]
     ) == NAMES  # fmt: skip
 
 
@@ -73,6 +74,13 @@ FORMULAS = [
     ("square_exponential", {"gamma": 0.3}, C**2 + 0.3 * math.exp(-R)),
     ("nll", {}, C + math.log(math.exp(-B * C) + math.exp(-B * R)) / B),
     ("mee", {}, 1 - math.exp(-B * C) / (math.exp(-B * C) + math.exp(-B * R))),
+    (
+        "softmax_margin",
+        {"scale": 0.5},
+        C + math.log(math.exp(-B * C) + math.exp(-B * (R - 0.5))) / B,
+    ),
+    ("boosted_mmi", {}, C + math.log(math.exp(-B * C) + math.exp(-B * (R - 0.1))) / B),
+    ("mbr", {}, math.exp(-B * R) / (math.exp(-B * C) + math.exp(-B * R))),
 ]
 
 
@@ -82,14 +90,17 @@ def test_formula(name, options, value):
     assert loss.item() == pytest.approx(value, abs=1e-12)
 
 
-READS = {"energy": set(), "nll": {"contrastive"}, "mee": {"contrastive"}}
+READS = {"energy": set(), "mbr": {"risk"}} | {
+    name: {"contrastive"} for name in ("nll", "mee", "softmax_margin", "boosted_mmi")
+}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_loss_reads_a_number_that_it_does_not_request(name):
     loss = make(name)
-    terms = two(C, R, B)
-    wanted = {field for field in ("contrastive", "offending") if getattr(loss.request, field)}
+    terms = terms_of(pair(C, R), B, loss.request)
+    fields = ("contrastive", "offending", "risk")
+    wanted = {field for field in fields if getattr(loss.request, field)}
     assert wanted == READS.get(name, {"offending"})
     for field in {"contrastive", "offending"} - wanted:
         terms = terms._replace(**{field: torch.full((1,), math.nan, dtype=torch.float64)})
@@ -142,6 +153,28 @@ def test_a_flat_surface_satisfies_the_others(name):
     assert make(name)(two(1e-9, 1e-9)).item() == pytest.approx(0, abs=1e-8)
 
 
+@given(energies, st.floats(0.1, 20))
+def test_where_answers_are_listed_the_risk_is_the_empirical_error(values, beta):
+    e = torch.tensor([values], dtype=torch.float64)
+    assert loss_of("mbr", e, beta).item() == pytest.approx(loss_of("mee", e, beta).item())
+
+
+def test_boosted_mmi_as_it_was_published():
+    """Boosting by accuracies adds a constant: the gradient is that of softmax-margin."""
+    e = torch.tensor([[0.4, 0.9, 0.2]], dtype=torch.float64, requires_grad=True)
+    accuracy = torch.tensor([[1.0, 0.0, 0.0]])
+    published = e[0, 0] + torch.logsumexp(-e - 0.1 * accuracy, 1)
+    ours = loss_of("boosted_mmi", e, 1.0)
+    (wanted,), (found,) = (torch.autograd.grad(x.sum(), e) for x in (published, ours))
+    assert torch.allclose(wanted, found)
+    assert ours.item() == pytest.approx(published.item() + 0.1)
+
+
+def test_a_lattice_without_risk_is_named():
+    with pytest.raises(ValueError, match="mbr needs the expected cost"):
+        make("mbr")(two(C, R))
+
+
 @given(energies)
 def test_nll_at_infinite_beta_is_the_perceptron(values):
     e = torch.tensor([values], dtype=torch.float64)
@@ -173,7 +206,7 @@ def test_mee_at_infinite_beta_counts_errors():
 @given(st.sampled_from(NAMES))
 def test_one_answer_only_is_no_error(name):
     leaf = torch.tensor([[0.5]], dtype=torch.float64, requires_grad=True)
-    loss = make(name)(terms_of(leaf, 1.0))
+    loss = loss_of(name, leaf, 1.0)
     loss.sum().backward()
     assert torch.isfinite(loss).all() and torch.isfinite(leaf.grad).all()
 

@@ -291,6 +291,16 @@ def test_what_fabric_refuses(tones, tmp_path, setting, message):
         train(config(setting), tones / "train", tmp_path / "exp")
 
 
+def test_mixed_precision_is_for_the_network_only(tones, tmp_path):
+    """Sums over paths stay in float32 (the kernels take nothing shorter), with like results."""
+    losses = []
+    for precision in ("32-true", "bf16-mixed"):
+        train(config(f"training.precision={precision}"), tones / "train", tmp_path / precision)
+        rows = csv.DictReader((tmp_path / precision / "metrics.csv").open())
+        losses.append([float(row["train_loss"]) for row in rows])
+    assert losses[1] == pytest.approx(losses[0], rel=0.1) and losses[1] != losses[0]
+
+
 def test_tensorboard(tones, tmp_path):
     settings = ["training.logger=tensorboard", "training.epochs=1"]
     try:
