@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from seqebm.kernels import chain
+from seqebm.kernels import chain, cuda_dispatch
+from seqebm.kernels.checks import inside
 
 torch.library.define(
     "seqebm::chain_free_energies",
@@ -151,7 +152,8 @@ def _indicator_backward(ctx, gradient):
     infeasible, lengths, labels = ctx.saved_tensors
     factor = gradient.masked_fill(infeasible, 0.0)
     B, T, S = ctx.shape
-    valid = torch.arange(T) < lengths[:, None]
+    labels = labels.to(factor.device)
+    valid = inside(lengths, T, factor.device)
     each = torch.where(valid, factor[:, None], 0.0)
     emissions = transitions = start = final = None
     if ctx.needs_input_grad[0]:
@@ -159,16 +161,19 @@ def _indicator_backward(ctx, gradient):
     if ctx.needs_input_grad[3]:
         places = _pairs(labels, S).reshape(-1)
         # Added up in float64: a label pair may occur in very many frames.
-        sums = torch.zeros(S * S, dtype=torch.float64)
+        sums = torch.zeros(S * S, dtype=torch.float64, device=factor.device)
         sums.index_add_(0, places, each[:, 1:].reshape(-1).double())
         transitions = sums.to(factor.dtype).view(S, S)
     if ctx.needs_input_grad[4]:
         start = factor.new_zeros(S).index_add_(0, labels[:, 0], factor)
     if ctx.needs_input_grad[5]:
-        final = factor.new_zeros(S).index_add_(0, _last(labels, lengths), factor)
+        final = factor.new_zeros(S).index_add_(0, _last(labels, lengths.to(factor.device)), factor)
     return emissions, None, None, transitions, start, final
 
 
 torch.library.register_autograd(
     "seqebm::chain_path_energies", _indicator_backward, setup_context=_keep_labels
 )
+
+for _name in ("chain_free_energies", "chain_best_paths", "chain_path_energies"):
+    cuda_dispatch.register(_name)

@@ -59,11 +59,16 @@ def check_floats(name: str, tensor: Tensor, dimensions: int) -> None:
         raise ValueError(f"{name} has shape {shape}, expected {dimensions} dimensions")
     if tensor.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"{name} has dtype {tensor.dtype}; the kernels take float32 or float64")
-    if tensor.device.type != "cpu":
+    if tensor.device.type not in ("cpu", "cuda"):
         raise ValueError(
-            f"{name} is on {tensor.device}; this version has kernels for the CPU only: call "
-            f"{name}.cpu() first (gradients flow back through it)"
+            f"{name} is on {tensor.device}; there are kernels for CPU and CUDA: call {name}.cpu() "
+            "first (gradients flow back through it)"
         )
+
+
+def inside(lengths: Tensor, frames: int, device: torch.device) -> Tensor:
+    """(B, frames) whether a frame is valid, on ``device``, whatever ``lengths`` (B,) are on."""
+    return torch.arange(frames, device=device) < lengths.to(device)[:, None]
 
 
 def check_features(name: str, features: Tensor, lengths: Tensor) -> None:
@@ -72,7 +77,7 @@ def check_features(name: str, features: Tensor, lengths: Tensor) -> None:
     if bool(torch.isfinite(features.detach().sum())):
         return
     wrong = ~torch.isfinite(features.detach())
-    wrong &= (torch.arange(features.shape[1]) < lengths[:, None])[:, :, None]
+    wrong &= inside(lengths, features.shape[1], wrong.device)[:, :, None]
     places = wrong.nonzero()
     if len(places):
         item, frame, feature = (int(n) for n in places[0])
@@ -80,6 +85,18 @@ def check_features(name: str, features: Tensor, lengths: Tensor) -> None:
             f"{name}[{item}, {frame}, {feature}] is {features[item, frame, feature].item()}; "
             "features must be finite"
         )
+
+
+def check_local(local: Tensor, t_lengths: Tensor, l_lengths: Tensor) -> None:
+    """ValueError that names the first valid local energy (N, M, T, L) that is NaN or -inf."""
+    if not bool((torch.isnan(local) | (local == -math.inf)).any()):
+        return
+    N, M, T, L = local.shape
+    rows = inside(t_lengths.reshape(-1), T, local.device).view(N, M, T, 1)
+    columns = inside(l_lengths.reshape(-1), L, local.device).view(N, M, 1, L)
+    wrong = (rows & columns & (torch.isnan(local) | (local == -math.inf))).any(3).any(2)
+    if bool(wrong.any()):
+        refuse_local(local, t_lengths, l_lengths, wrong)
 
 
 def refuse_local(local: Tensor, t_lengths: Tensor, l_lengths: Tensor, bad: Tensor) -> None:

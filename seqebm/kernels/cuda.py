@@ -1,7 +1,7 @@
 """The CUDA target: the only module that imports ``numba.cuda``.
 
 Kernels of :mod:`seqebm.kernels.cuda_trellis` and its neighbours are plain Python functions with the
-``cuda`` of this module; :func:`kernel` compiles them, :func:`launch` runs them. A launch takes
+``cuda`` of this module; they are compiled and run by :class:`Kernel`. A launch takes
 torch tensors: their memory is viewed, never copied, and the current stream of their device is
 always passed, because the array interface of torch carries none. With ``NUMBA_ENABLE_CUDASIM=1``
 the same code runs on CPU tensors in Numba's simulator: this is how it is tested without a GPU.
@@ -13,7 +13,6 @@ this very import where it is installed); whatever replaces it must be a change o
 from __future__ import annotations
 
 import math
-import os
 import types
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -26,13 +25,11 @@ from torch import Tensor
 
 from seqebm.kernels import cells
 
-__all__ = ["Kernel", "available", "cuda", "device_function", "kernel", "launch", "on_device"]
-
 cuda: Any = numba_cuda  # its intrinsics have no types
 SIMULATED: bool = bool(getattr(config, "ENABLE_CUDASIM", 0))
 #: Threads of a warp: a block has a multiple of it. The simulator makes a Python thread of each.
-WARP = 4 if SIMULATED else 32
-MOST_THREADS = 8 if SIMULATED else 1024
+WARP = 2 if SIMULATED else 32
+MOST_THREADS = 4 if SIMULATED else 256
 
 
 @cache
@@ -58,7 +55,7 @@ def _of_cells(*names: str) -> list[Any]:
     return found
 
 
-gibbs, soft_minimum = _of_cells("gibbs", "soft_minimum")
+gibbs, soft_minimum, candidate = _of_cells("gibbs", "soft_minimum", "candidate")
 
 
 class Kernel:
@@ -72,11 +69,18 @@ class Kernel:
     def __init__(self, source: Callable[..., None]) -> None:
         self.source = source
         self.compiled = cuda.jit(source)
-        KERNELS[source.__name__] = self
 
-
-#: Every kernel by name, for tests that compile them all.
-KERNELS: dict[str, Kernel] = {}
+    def launch(self, blocks: int, threads: int | tuple[int, int], *arguments: Any) -> None:
+        """Run on the device and current stream of the first tensor. Blocks may be 0."""
+        if blocks == 0:
+            return
+        if SIMULATED:
+            self.compiled[blocks, threads](*map(_view, arguments))
+            return
+        first = next(a for a in arguments if isinstance(a, Tensor))
+        with torch.cuda.device(first.device):
+            stream = cuda.external_stream(torch.cuda.current_stream(first.device).cuda_stream)
+            self.compiled[blocks, threads, stream](*map(_view, arguments))
 
 
 def kernel(source: Callable[..., None]) -> Kernel:
@@ -84,22 +88,12 @@ def kernel(source: Callable[..., None]) -> Kernel:
     return Kernel(source)
 
 
-def threads_for(work: int, most: int = 256) -> int:
-    """Threads of a block for ``work`` things that can be done at a time."""
-    return min(max(WARP, -(-work // WARP) * WARP), most, MOST_THREADS)
+def threads_for(work: int) -> int:
+    """Threads of a block for ``work`` things that can be done at a time.
 
-
-def launch(kernel: Kernel, blocks: int, threads: int | tuple[int, int], *arguments: Any) -> None:
-    """Run a kernel on the device and current stream of its first tensor. Blocks may be 0."""
-    if blocks == 0:
-        return
-    first = next(a for a in arguments if isinstance(a, Tensor))
-    if SIMULATED:
-        kernel.compiled[blocks, threads](*map(_view, arguments))
-        return
-    with torch.cuda.device(first.device):
-        stream = cuda.external_stream(torch.cuda.current_stream(first.device).cuda_stream)
-        kernel.compiled[blocks, threads, stream](*map(_view, arguments))
+    At most 256: more would leave each fewer registers than the kernels need (the tests print them).
+    """
+    return min(max(WARP, -(-work // WARP) * WARP), MOST_THREADS)
 
 
 def _view(argument: Any) -> Any:
@@ -116,9 +110,3 @@ def on_device(values: Sequence[Any], device: torch.device) -> list[Tensor]:
         (v if isinstance(v, Tensor) else torch.from_numpy(v)).to(device, non_blocking=True)
         for v in values
     ]
-
-
-def debug_synchronise() -> None:
-    """Wait for the device if SEQEBM_CUDA_SYNC is set, so that a fault names its kernel."""
-    if os.environ.get("SEQEBM_CUDA_SYNC") and not SIMULATED:
-        torch.cuda.synchronize()

@@ -167,7 +167,7 @@ def trellis_forward_backward(
     # Backward, segment by segment from the last.
     for part in range(longest // segment, -1, -1):
         begin = part * segment
-        stop = min(begin + segment, longest + 1)
+        stop = begin + segment if begin + segment < longest + 1 else longest + 1
         if several:
             for s in range(lane, states, width):
                 if begin <= T:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqebm.kernels.cuda import launch, on_device, threads_for
+from seqebm.kernels.cuda import on_device, threads_for
 from seqebm.kernels.cuda_trellis import (
     ARC,
     ARCS,
@@ -79,7 +79,7 @@ class _Graphs:
 
     def shape(self, items: int) -> tuple[int, tuple[int, int]]:
         """Blocks, and threads of a block: one item, or as many small ones as fill 256 threads."""
-        width = threads_for(self.states, 1024)
+        width = threads_for(self.states)
         if self.states > SMALL:
             return items, (width, 1)
         each = max(1, threads_for(256) // width)
@@ -118,8 +118,8 @@ def free_energies(
     counts = torch.zeros(int(offsets[-1]) if with_counts else 0, dtype=new, device=device)
     on = on_device([lengths, graph_of, offsets], device)
     blocks, threads = graphs.shape(items)
-    launch(
-        trellis_forward_backward, blocks, threads, emissions.contiguous(), on[0], on[1],
+    trellis_forward_backward.launch(
+        blocks, threads, emissions.contiguous(), on[0], on[1],
         energies.to(dtype).contiguous(), graphs.bounds, *graphs.pull, *graphs.push, beta, longest,
         segment, kept, rows, ways, free, posterior, counts, on[2], with_posterior, with_counts,
     )  # fmt: skip
@@ -151,8 +151,8 @@ def best_paths(
     back = torch.empty(items, longest + 1, S, dtype=small, device=device)
     on = on_device([lengths, graph_of], device)
     blocks, threads = graphs.shape(items)
-    launch(
-        trellis_best, blocks, threads, emissions.detach().contiguous(), on[0], on[1],
+    trellis_best.launch(
+        blocks, threads, emissions.detach().contiguous(), on[0], on[1],
         energies.detach().to(emissions.dtype).contiguous(), graphs.bounds, *graphs.pull,
         graphs.place_of, longest, rows, back, free, arcs, frames, sizes, ends,
     )  # fmt: skip

@@ -90,6 +90,20 @@ def _ranks(states, src, dst):
     return rank
 
 
+@njit(nogil=True, cache=True)
+def level_of(fan_end, fan_source):
+    """(N,) level of each node of one graph: the most arcs that lead to it."""
+    level = np.zeros(fan_end.size, np.int64)
+    begin = 0
+    for n in range(fan_end.size):
+        for k in range(begin, fan_end[n]):
+            source = fan_source[k]
+            if source >= 0 and level[source] >= level[n]:
+                level[n] = level[source] + 1
+        begin = fan_end[n]
+    return level
+
+
 def _on_cycle(src: Ints, dst: Ints, rank: Ints) -> int:
     """A state on a cycle: walk backwards among the states without a rank until one comes again."""
     before = {int(d): int(s) for s, d in zip(src, dst, strict=True) if rank[s] < 0 and rank[d] < 0}

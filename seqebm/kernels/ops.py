@@ -9,10 +9,8 @@ At beta = inf the free energy is the least energy, and its gradient is the indic
 path times the step weights. Where steps into a cell tie, the step that the pattern lists first
 wins (all built-in patterns list the diagonal first).
 
-Devices: the operators run on the CPU. A CUDA back end registers itself with
-``torch.library.impl("seqebm::warp_free_energies", "cuda")`` in ``kernels/cuda.py`` and, but for the
-check of the device, needs no change here; until then a tensor elsewhere is an error that says what
-to do.
+Devices: the operators run where their tensors lie, CPU or CUDA (:mod:`seqebm.kernels.cuda_warp`);
+lengths may lie anywhere. Anywhere else is an error that says what to do.
 """
 
 from __future__ import annotations
@@ -24,13 +22,15 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from seqebm.kernels import cpu
+from seqebm.kernels import cpu, cuda_dispatch
 from seqebm.kernels.checks import (
     check_beta,
     check_features,
     check_floats,
     check_lengths,
+    check_local,
     check_size,
+    inside,
     refuse_local,
 )
 from seqebm.kernels.patterns import StepPattern, Window, get_pattern
@@ -118,6 +118,10 @@ def _(x, x_lengths, y, y_lengths, beta, steps, band, slope):
     return x.new_empty(x.shape[0], y.shape[0])
 
 
+for _name in ("warp_free_energies", "warp_feature_energies"):
+    cuda_dispatch.register(_name)
+
+
 def _arguments(
     pattern: str | StepPattern, window: Window | None
 ) -> tuple[list[float], float, float]:
@@ -191,11 +195,12 @@ def warp_best_path(
     table = local.detach()
     if not torch.ops.aten.is_non_overlapping_and_dense(table):
         table = table.contiguous()
-    valid = (torch.arange(T) < ts[:, None])[:, :, None] & (torch.arange(L) < ls[:, None])[:, None]
-    wrong = (valid & (torch.isnan(table) | (table == -math.inf))).any(2).any(1)
-    if bool(wrong.any()):
-        refuse_local(table[None], ts[None], ls[None], wrong[None])
+    check_local(table[None], ts[None], ls[None])
     steps, band, slope = _arguments(pattern, window)
+    if table.device.type == "cuda":
+        cuda = cuda_dispatch.module("cuda_warp")
+        energies, paths = cuda.best_paths(table, ts, ls, steps, band, slope)
+        return energies.to(local.dtype), paths
     rules = cpu.Rules(tuple(steps), band, slope)
     energies, paths = cpu.best_paths(table.numpy(), ts.numpy(), ls.numpy(), rules)
     return torch.from_numpy(energies).to(local.dtype), [torch.from_numpy(p) for p in paths]
@@ -277,7 +282,7 @@ def _without_padding(features: Tensor, lengths: Tensor) -> Tensor:
     """Padding set to 0, because 0 times whatever it held need not be 0 in the backward pass."""
     if bool((lengths == features.shape[1]).all()):
         return features
-    padding = torch.arange(features.shape[1]) >= lengths[:, None]
+    padding = ~inside(lengths, features.shape[1], features.device)
     return features.masked_fill(padding[:, :, None], 0.0)
 
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from seqebm.kernels import chain_operators  # noqa: F401  (registers the operators)
-from seqebm.kernels.checks import check_beta, check_floats, check_lengths, check_size
+from seqebm.kernels.checks import check_beta, check_floats, check_lengths, check_size, inside
 
 
 def _refuse(name: str, values: Tensor, wrong: Tensor) -> None:
@@ -33,7 +33,9 @@ def _refuse(name: str, values: Tensor, wrong: Tensor) -> None:
 
 def _proper(values: Tensor) -> bool:
     """Whether no number is NaN or -inf. By NumPy: torch's threads would spin on after it."""
-    return not values.numel() or bool(values.numpy().min() > -math.inf)
+    if not values.numel():
+        return True
+    return bool((values.numpy() if values.device.type == "cpu" else values).min() > -math.inf)
 
 
 def _check(
@@ -63,7 +65,7 @@ def _check(
     # One pass over everything is cheap; only when it finds something is padding told from frames.
     if not _proper(values):
         wrong = torch.isnan(values) | (values == -math.inf)
-        wrong &= (torch.arange(T) < checked[:, None])[:, :, None]
+        wrong &= inside(checked, T, wrong.device)[:, :, None]
         if bool(wrong.any()):
             _refuse("emissions", values, wrong)
     return checked
@@ -174,8 +176,8 @@ def chain_best_path(
 
 def _separate(energies: Tensor, labels: Tensor, lengths: Tensor) -> list[Tensor]:
     feasible = torch.isfinite(energies)
-    counts = (lengths * feasible).tolist()
-    return [row[:n].clone() for row, n in zip(labels, counts, strict=True)]
+    counts = (lengths * feasible.cpu()).tolist()
+    return [row[:n].clone() for row, n in zip(labels.cpu(), counts, strict=True)]
 
 
 def chain_offending(
@@ -209,7 +211,8 @@ def chain_offending(
     feasible = torch.isfinite(found)
     energies = torch.ops.seqebm.chain_path_energies(emissions, checked, rivals, *model)
     if cost > 0.0:
-        energies = energies - cost * (rivals != labels).sum(1).to(energies.dtype)
+        wrong = rivals != labels.to(rivals.device)
+        energies = energies - cost * wrong.sum(1).to(energies.dtype)
     energies = torch.where(feasible, energies, math.inf)
     return energies, _separate(found, rivals, checked)
 
@@ -237,7 +240,7 @@ def chain_posteriors(
     for b, path in enumerate(paths):
         labels[b, torch.arange(len(path)), path] = 1.0
         steps = path[:-1] * S + path[1:]
-        counts[b] += torch.bincount(steps, minlength=S * S)
+        counts[b] += torch.bincount(steps, minlength=S * S).to(counts.device)
     return energies, labels, counts.view(-1, S, S)
 
 
@@ -263,7 +266,7 @@ def chain_n_best(
         raise ValueError(f"n is {n}; it must be at least 1")
     _check(emissions[None], torch.tensor([len(emissions)]), transitions, start, final)
     e, a, first, last = (
-        t.detach().double().numpy() for t in (emissions, transitions, start, final)
+        t.detach().double().cpu().numpy() for t in (emissions, transitions, start, final)
     )
     heads = np.empty(e.shape)  # energy of the best beginning that ends in a label
     heads[0] = first + e[0]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from seqebm.kernels import cuda_dispatch
 from seqebm.kernels.checks import check_beta, check_floats
 from seqebm.kernels.dag import Dags, sweep
 
@@ -57,13 +58,17 @@ def _posterior_backward(ctx, gradient, _):
     infeasible, posteriors, offsets = ctx.saved_tensors
     # 0 * inf is not a number: a loss of an infeasible item may send back an infinite gradient.
     factor = gradient.masked_fill(infeasible, 0.0)
-    each = factor.repeat_interleave(offsets.diff(), output_size=posteriors.shape[0])
+    sizes = offsets.diff().to(factor.device)
+    each = factor.repeat_interleave(sizes, output_size=posteriors.shape[0])
     return posteriors * each, [None] * 8, None, None
 
 
 torch.library.register_autograd(
     "seqebm::dag_free_energies", _posterior_backward, setup_context=_keep_posteriors
 )
+
+
+cuda_dispatch.register("dag_free_energies")
 
 
 def _check(dags: Dags, energies: Tensor) -> None:
@@ -104,7 +109,7 @@ def dag_free_energy(dags: Dags, energies: Tensor, beta: float) -> Tensor:
 
 
 def dag_best_path(dags: Dags, energies: Tensor) -> tuple[Tensor, list[Tensor | None]]:
-    """Least energy and best path of each graph; no gradient flows.
+    """Least energy and best path of each graph, searched on the CPU; no gradient flows.
 
     Returns:
         energies (G,) in the type of ``energies``, and for each graph the path's entries (n,) int64
@@ -114,14 +119,14 @@ def dag_best_path(dags: Dags, energies: Tensor) -> tuple[Tensor, list[Tensor | N
         ValueError: see :func:`dag_free_energy`.
     """
     _check(dags, energies)
-    result = sweep(dags, energies.detach().contiguous().numpy(), math.inf, False)
+    result = sweep(dags, energies.detach().cpu().contiguous().numpy(), math.inf, False)
     begins = dags.node_offsets.numpy()
     paths: list[Tensor | None] = []
     for g, count in enumerate(result.path_lengths.tolist()):
         begin = int(begins[g]) + 2 * g
         path = torch.from_numpy(result.paths[begin : begin + count].copy())
         paths.append(path if count else None)
-    return torch.from_numpy(result.free).to(energies.dtype), paths
+    return torch.from_numpy(result.free).to(energies), paths
 
 
 def dag_posteriors(dags: Dags, energies: Tensor, beta: float) -> tuple[Tensor, Tensor]:

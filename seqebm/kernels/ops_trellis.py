@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from seqebm.kernels import trellis
-from seqebm.kernels.checks import check_beta, check_floats, check_lengths
+from seqebm.kernels import cuda_dispatch, trellis
+from seqebm.kernels.checks import check_beta, check_floats, check_lengths, inside
 from seqebm.kernels.packed import Packed, join, split
 from seqebm.kernels.trellis_unroll import Unrolled
 
@@ -74,11 +74,11 @@ class Path(NamedTuple):
 
 
 def _doubles(values: Tensor) -> NDArray[np.float64]:
-    """A dense float64 array: the kernels are compiled for this type alone.
+    """A dense float64 array on the CPU: its kernels are compiled for this type alone.
 
     NumPy converts, as torch's threads would go on spinning beside the kernels' for a while.
     """
-    return np.ascontiguousarray(values.detach().numpy(), np.float64)
+    return np.ascontiguousarray(values.detach().cpu().numpy(), np.float64)
 
 
 @torch.library.impl("seqebm::trellis_free_energies", "cpu")
@@ -175,17 +175,24 @@ def _backward(ctx, free_gradient, *_):
     return to_emissions, None, None, None, None, to_energies, None, None, None
 
 
+for _name in (
+    "trellis_free_energies", "trellis_emission_gradient", "trellis_entry_gradient"
+):  # fmt: skip
+    cuda_dispatch.register(_name)
+
 torch.library.register_autograd("seqebm::trellis_free_energies", _backward, setup_context=_keep)
 
 
 def _check_emissions(emissions: Tensor, lengths: Tensor) -> None:
     """ValueError that names the first valid emission (item, frame, class) that is NaN or -inf."""
     # One pass over everything is cheap: +inf adds up to +inf, and only NaN and -inf to another.
-    total = float(emissions.detach().numpy().sum())
+    # By NumPy on a CPU, as torch's threads would spin on after it.
+    values = emissions.detach()
+    total = float(values.numpy().sum() if values.device.type == "cpu" else values.sum())
     if not math.isnan(total) and total != -math.inf:
         return
     wrong = torch.isnan(emissions) | (emissions == -math.inf)
-    wrong &= (torch.arange(emissions.shape[1]) < lengths[:, None])[:, :, None]
+    wrong &= inside(lengths, emissions.shape[1], wrong.device)[:, :, None]
     places = wrong.nonzero()
     if len(places):
         item, frame, label = (int(n) for n in places[0])
@@ -314,6 +321,11 @@ def trellis_best_path(
         EmptyBeamError: the beam left nothing.
     """
     lengths, graph_of = _check(emissions, lengths, packed, graph_of, energies)
+    if emissions.device.type == "cuda" and beam is None:
+        cuda = cuda_dispatch.module("cuda_trellis_ops")
+        least, *rest = cuda.best_paths(emissions, lengths, packed, graph_of, energies)
+        paths = trellis.Paths(*(t.cpu().numpy() for t in (least, *rest)))
+        return least.to(emissions.dtype), _found(paths)
     numbers = (
         packed, graph_of.numpy(), _doubles(emissions), lengths.numpy(), _doubles(energies)
     )  # fmt: skip
@@ -322,6 +334,11 @@ def trellis_best_path(
     else:
         paths, failed = trellis.beam_paths(*numbers, _check_beam(beam))
         _refuse_empty(failed, lengths, f"beam {beam:g}")
+    return torch.from_numpy(paths.energies).to(emissions), _found(paths)
+
+
+def _found(paths: trellis.Paths) -> list[Path | None]:
+    """The path of each item."""
     found: list[Path | None] = []
     for b, count in enumerate(paths.counts.tolist()):
         if paths.energies[b] == math.inf:
@@ -330,7 +347,7 @@ def trellis_best_path(
         first = paths.arcs.shape[1] - count
         arcs, frames = (torch.from_numpy(a[b, first:].copy()) for a in (paths.arcs, paths.frames))
         found.append(Path(arcs, frames, int(paths.ends[b, 0]), int(paths.ends[b, 1])))
-    return torch.from_numpy(paths.energies).to(emissions.dtype), found
+    return found
 
 
 def _check_beam(beam: float) -> float:

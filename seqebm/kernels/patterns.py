@@ -135,7 +135,8 @@ def get_pattern(name: str | StepPattern) -> StepPattern:
 def row_limits(i: int, T: int, L: int, band: float, slope: float) -> tuple[int, int]:
     """First and last template frame that input frame ``i`` may meet; empty when first > last.
 
-    Compiled by the kernels too, so plain arithmetic only.
+    Compiled by the kernels too, so plain arithmetic only, without ``min`` and ``max``, which Numba
+    does not compile for devices.
 
     Band (Sakoe-Chiba): ``|j - i (L - 1) / (T - 1)| <= band``, in template frames.
     Slope (Itakura): with ``u = i / (T - 1)`` and ``v = j / (L - 1)``, both in [0, 1], the
@@ -157,14 +158,22 @@ def row_limits(i: int, T: int, L: int, band: float, slope: float) -> tuple[int, 
         # inf is a legal value of both, but inf * 0 is not, hence the branches.
         if band < math.inf:
             centre = i * (L - 1) / (T - 1)
-            lo = max(lo, math.ceil(max(0.0, centre - band) - WINDOW_SLACK))
-            hi = min(hi, math.floor(min(L - 1.0, centre + band) + WINDOW_SLACK))
+            lower, upper = centre - band, centre + band
+            lower = lower if lower > 0.0 else 0.0
+            upper = upper if upper < L - 1.0 else L - 1.0
+            lo = math.ceil(lower - WINDOW_SLACK)
+            hi = math.floor(upper + WINDOW_SLACK)
         if slope < math.inf:
             u = i / (T - 1)
-            lower = max(u / slope, 1.0 - slope * (1.0 - u), 0.0) * (L - 1)
-            upper = min(u * slope, 1.0 - (1.0 - u) / slope, 1.0) * (L - 1)
-            lo = max(lo, math.floor(lower + WINDOW_SLACK))
-            hi = min(hi, math.ceil(upper - WINDOW_SLACK))
+            near, far = u / slope, 1.0 - slope * (1.0 - u)
+            lower = near if near > far else far
+            lower = (lower if lower > 0.0 else 0.0) * (L - 1)
+            near, far = u * slope, 1.0 - (1.0 - u) / slope
+            upper = near if near < far else far
+            upper = (upper if upper < 1.0 else 1.0) * (L - 1)
+            least, most = math.floor(lower + WINDOW_SLACK), math.ceil(upper - WINDOW_SLACK)
+            lo = least if least > lo else lo
+            hi = most if most < hi else hi
     return lo, hi
 
 

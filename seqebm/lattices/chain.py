@@ -62,7 +62,9 @@ class Labellings:
 
     def costly(self, labels: Tensor, scale: float) -> Labellings:
         """The same with ``scale`` less for each label that is not that of ``labels (B, T)``."""
-        wrong = torch.ones_like(self.emissions).scatter(2, labels[:, :, None], 0.0)
+        wrong = torch.ones_like(self.emissions).scatter(
+            2, labels.to(self.emissions.device)[:, :, None], 0.0
+        )
         return replace(self, emissions=self.emissions - scale * wrong)
 
     def double(self) -> Labellings:
@@ -141,8 +143,8 @@ class Chain(nn.Module):
         of that label at the frame before. What it is at the first frame is added to that frame.
         """
         following = torch.logsumexp(-emissions[:, :, None, :] - self.transitions, 3)
-        frames = torch.arange(emissions.shape[1])
-        inside = (frames + 1 < lengths[:, None])[:, :, None]
+        frames = torch.arange(emissions.shape[1], device=emissions.device)
+        inside = (frames + 1 < lengths.to(frames.device)[:, None])[:, :, None]
         later = torch.where(inside, following.roll(-1, 1), 0.0)
         first = torch.logsumexp(-emissions[:, 0] - self.start, 1)[:, None, None]
         return emissions + later + torch.where(frames[:, None] == 0, first, 0.0)

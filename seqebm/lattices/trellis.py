@@ -51,9 +51,9 @@ class Prepared:
 
         β matters to epsilon cycles only. Raises :class:`GraphError` for one of negative energy.
         """
-        fixed = self.fixed.to(weights.dtype)
-        shares = self.counts.to(weights.dtype) * weights[self.columns]
-        energies = fixed.index_add(0, self.rows, shares)
+        fixed, counts = self.fixed.to(weights), self.counts.to(weights)
+        shares = counts * weights[self.columns.to(weights.device)]
+        energies = fixed.index_add(0, self.rows.to(weights.device), shares)
         for component in self.components:
             energies = energies.index_put((component.entries,), component.energies(weights, beta))
         return energies
@@ -237,7 +237,8 @@ class Trellis(StringLattice):
         total = self.emissions.new_zeros(len(paths))
         if entries:
             parts = (items, frames, classes, entries, owners)
-            at = [torch.from_numpy(np.concatenate(part)) for part in parts]
+            device = total.device
+            at = [torch.from_numpy(np.concatenate(part)).to(device) for part in parts]
             total = total.index_add(0, at[0], self.emissions[at[0], at[1], at[2]])
             total = total.index_add(0, at[4], self.energies()[at[3]].to(total.dtype))
-        return total.masked_fill(dead, math.inf)
+        return total.masked_fill(dead.to(total.device), math.inf)

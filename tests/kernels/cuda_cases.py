@@ -12,11 +12,27 @@ import numpy as np
 import pytest
 import torch
 
-from seqebm.kernels import cuda, cuda_trellis_ops, ops_trellis
+from seqebm.kernels import (
+    cuda,
+    cuda_chain,
+    cuda_dag,
+    cuda_trellis_ops,
+    cuda_warp,
+    ops,
+    ops_chain,
+    ops_dag,
+    ops_trellis,
+)
+from seqebm.kernels.dag import pack_dags
 from seqebm.kernels.packed import Topology, join, pack
+from seqebm.kernels.patterns import PATTERNS, Window
 
 DEVICE = torch.device("cpu" if cuda.SIMULATED else "cuda")
 BETAS = [0.7, math.inf]
+#: The simulator is slow: one seed in the normal test run, the others are called thorough.
+SEEDS = pytest.mark.parametrize(
+    "seed", [1, *(pytest.param(n, id=f"{n}-thorough") for n in (0, 2, 3))]
+)
 
 
 def topology(rng: np.random.Generator, states: int, classes: int, epsilon: bool) -> Topology:
@@ -35,10 +51,10 @@ def trellis_case(seed: int, dtype: torch.dtype, epsilon: bool = True):
     """Emissions, lengths, packed graphs, graph of each item, entry energies."""
     rng = np.random.default_rng(seed)
     packed = pack([topology(rng, int(s), 3, epsilon) for s in rng.integers(1, 7, 3)])
-    items = 5
-    emissions = torch.tensor(rng.normal(size=(items, 6, 3)), dtype=dtype)
+    items = 4
+    emissions = torch.tensor(rng.normal(size=(items, 5, 3)), dtype=dtype)
     emissions[rng.random(emissions.shape) < 0.1] = math.inf
-    lengths = torch.tensor(rng.integers(1, 7, items))
+    lengths = torch.tensor(rng.integers(1, 6, items))
     graph_of = torch.tensor(rng.integers(0, 3, items))
     energies = torch.tensor(rng.normal(size=int(packed.entry_offsets[-1])), dtype=dtype)
     energies[rng.random(len(energies)) < 0.05] = math.inf
@@ -47,7 +63,7 @@ def trellis_case(seed: int, dtype: torch.dtype, epsilon: bool = True):
 
 @pytest.mark.parametrize("table_bytes", [1 << 30, 0], ids=["whole", "checkpointed"])
 @pytest.mark.parametrize("beta", BETAS)
-@pytest.mark.parametrize("seed", range(4))
+@SEEDS
 def test_trellis_free_energies(seed, beta, table_bytes):
     dtype = torch.float64 if seed % 2 else torch.float32
     emissions, lengths, packed, graph_of, energies = trellis_case(seed, dtype)
@@ -70,7 +86,7 @@ def test_trellis_free_energies(seed, beta, table_bytes):
     assert torch.allclose(alone, free) and all(not len(t) for t in none)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@SEEDS
 def test_trellis_best_paths(seed):
     emissions, lengths, packed, graph_of, energies = trellis_case(seed, torch.float64)
     least, paths = ops_trellis.trellis_best_path(emissions, lengths, packed, graph_of, energies)
@@ -89,3 +105,164 @@ def test_trellis_best_paths(seed):
         assert torch.equal(arcs[b, first:], path.arcs)
         assert torch.equal(frames[b, first:], path.frames)
         assert ends[b].tolist() == [path.start, path.final]
+
+
+def trellis_sums(dtype: torch.dtype) -> None:
+    """One launch, as are the other functions named like this: for compilation."""
+    emissions, lengths, packed, graph_of, energies = trellis_case(1, dtype)
+    wide, flat = map(torch.from_numpy, join(packed))
+    cuda_trellis_ops.free_energies(
+        emissions, lengths, wide, flat, graph_of, energies, 1.0, True, True
+    )
+
+
+def trellis_paths(dtype: torch.dtype) -> None:
+    """See :func:`trellis_sums`."""
+    emissions, lengths, packed, graph_of, energies = trellis_case(1, dtype)
+    cuda_trellis_ops.best_paths(emissions, lengths, packed, graph_of, energies)
+
+
+def chain_sums(dtype: torch.dtype) -> None:
+    """See :func:`trellis_sums`."""
+    cuda_chain.free_energies(*chain_case(0, dtype), 1.0, True)
+
+
+def chain_paths(dtype: torch.dtype) -> None:
+    """See :func:`trellis_sums`."""
+    targets = torch.zeros(3, 4, dtype=torch.int64)
+    cuda_chain.best_paths(*chain_case(0, dtype), targets, 0.5)
+
+
+def dag_sums(dtype: torch.dtype) -> None:
+    """See :func:`trellis_sums`."""
+    dags, energies = dag_case(0)
+    cuda_dag.free_energies(energies.to(dtype), list(dags), 1.0, True)
+
+
+def warp_sums(dtype: torch.dtype) -> None:
+    """See :func:`trellis_sums`."""
+    local, ts, ls = warp_case()
+    cuda_warp.free_energies(local.to(dtype), ts, ls, 1.0, LINEAR, math.inf, math.inf, True)
+
+
+def warp_paths(dtype: torch.dtype) -> None:
+    """See :func:`trellis_sums`."""
+    local, ts, ls = warp_case()
+    local = local.to(dtype).view(4, 5, 4)
+    cuda_warp.best_paths(local, ts.view(-1), ls.view(-1), LINEAR, math.inf, math.inf)
+
+
+def public_calls(beta: float):
+    """Public functions, arguments on the CPU, and which of these get gradients."""
+    emissions, lengths, packed, graph_of, energies = trellis_case(1, torch.float32)
+    yield (
+        lambda e, w: ops_trellis.trellis_free_energy(e, lengths, packed, graph_of, w, beta),
+        [emissions, energies], [0, 1],
+    )  # fmt: skip
+    scores, counts, *model = chain_case(1, torch.float32)
+    yield (
+        lambda e, a, s, f: ops_chain.chain_free_energy(e, counts, a, s, f, beta),
+        [scores, *model], [0, 1, 2, 3],
+    )  # fmt: skip
+    dags, weights = dag_case(1)
+    yield lambda w: ops_dag.dag_free_energy(dags, w, beta), [weights], [0]
+    x, y = torch.rand(3, 6, 2), torch.rand(2, 4, 2)
+    ts, ls = torch.tensor([6, 5, 6]), torch.tensor([4, 3])
+    yield lambda x, y: ops.warp_matrix(x, ts, y, ls, beta, "symmetric2"), [x, y], [0, 1]
+
+
+def chain_case(seed: int, dtype: torch.dtype, S: int = 3):
+    """Emissions, lengths, transitions, start, final."""
+    rng = np.random.default_rng(seed)
+
+    def draw(*shape: int, impossible: float = 0.1) -> torch.Tensor:
+        values = rng.normal(size=shape)
+        return torch.tensor(np.where(rng.random(shape) < impossible, math.inf, values), dtype=dtype)
+
+    model = (draw(S, S), draw(S), draw(S))
+    return draw(3, 4, S), torch.tensor([4, 1, 3]), *model
+
+
+@SEEDS
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, pytest.param(torch.float64, id="float64-thorough")]
+)
+def test_chain(seed, dtype):
+    emissions, lengths, *model = chain_case(seed, dtype)
+    tolerance = 1e-10 if dtype == torch.float64 else 1e-5
+    on = [emissions.to(DEVICE), lengths, *(t.to(DEVICE) for t in model)]
+    wanted = torch.ops.seqebm.chain_free_energies(emissions, lengths, *model, 0.8, True)
+    for one, two in zip(cuda_chain.free_energies(*on, 0.8, True), wanted, strict=True):
+        assert one.dtype == dtype
+        assert torch.allclose(one.cpu(), two, atol=tolerance, rtol=tolerance)
+    assert torch.allclose(cuda_chain.free_energies(*on, 0.8, False)[0].cpu(), wanted[0])
+    targets = torch.tensor(np.random.default_rng(seed).integers(0, 3, (3, 4)))
+    targets[torch.arange(4) >= lengths[:, None]] = 0
+    for avoid, cost in ((targets[:0], 0.0), (targets, 0.0), (targets, 0.6)):
+        energies, labels = torch.ops.seqebm.chain_best_paths(
+            emissions, lengths, *model, avoid, cost
+        )
+        found, own = (t.cpu() for t in cuda_chain.best_paths(*on, avoid, cost))
+        assert torch.allclose(found, energies, atol=tolerance)
+        assert torch.equal(own, labels)
+        along = torch.ops.seqebm.chain_path_energies(emissions, lengths, labels, *model)
+        assert torch.allclose(cuda_chain.path_energies(*on[:2], labels, *on[2:]).cpu(), along)
+
+
+def dag_case(seed: int):
+    """Three packed graphs and the energies of their entries."""
+    rng = np.random.default_rng(seed)
+    graphs = []
+    for _ in range(3):
+        states = int(rng.integers(1, 8))
+        src, dst = np.sort(rng.integers(0, states, (2, 2 * states)), axis=0)
+        src, dst = src[src < dst], dst[src < dst]
+        graphs.append(Topology(states, src, dst, 0 * src, np.array([0]), np.array([states - 1])))
+    dags = pack_dags(graphs)
+    energies = torch.tensor(rng.normal(size=int(dags.entry_offsets[-1])))
+    energies[rng.random(len(energies)) < 0.1] = math.inf
+    return dags, energies
+
+
+@pytest.mark.parametrize("beta", BETAS)
+@SEEDS
+def test_dags(seed, beta):
+    dags, energies = dag_case(seed)
+    wanted = torch.ops.seqebm.dag_free_energies(energies, list(dags), beta, True)
+    found = cuda_dag.free_energies(energies.to(DEVICE), list(dags), beta, True)
+    for one, two in zip(found, wanted, strict=True):
+        assert torch.allclose(one.cpu(), two, atol=1e-10)
+
+
+LINEAR = [float(n) for step in PATTERNS["linear"].steps for n in step]
+
+
+def warp_case():
+    """Tables of local energies and lengths of both sides."""
+    rng = np.random.default_rng(3)
+    local = torch.tensor(rng.normal(size=(2, 2, 5, 4)))
+    local[rng.random(local.shape) < 0.05] = math.inf
+    ts, ls = torch.tensor([[5, 4], [3, 1]]), torch.tensor([[4, 2], [3, 1]])
+    return local, ts, ls
+
+
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize("window", [None, Window(band=1.0), Window(slope=2.0)])
+@pytest.mark.parametrize("pattern", ["symmetric2", pytest.param("bakis", id="bakis-thorough")])
+def test_warps(pattern, window, beta):
+    local, ts, ls = warp_case()
+    steps = [float(n) for step in PATTERNS[pattern].steps for n in step]
+    limits = (window or Window()).limits
+    wanted = torch.ops.seqebm.warp_free_energies(local, ts, ls, beta, steps, *limits, True)
+    found = cuda_warp.free_energies(local.to(DEVICE), ts, ls, beta, steps, *limits, True)
+    assert torch.allclose(found[0].cpu(), wanted[0], atol=1e-10)
+    # The CPU leaves nothing in the padding; nor does this.
+    assert torch.allclose(found[1].cpu(), wanted[1], atol=1e-10)
+    alone = cuda_warp.free_energies(local.to(DEVICE), ts, ls, beta, steps, *limits, False)[0]
+    assert torch.allclose(alone.cpu(), wanted[0], atol=1e-10)
+    flat = local.view(4, 5, 4)
+    least, paths = ops.warp_best_path(flat, ts.view(-1), ls.view(-1), pattern, window)
+    energies, own = cuda_warp.best_paths(flat.to(DEVICE), ts.view(-1), ls.view(-1), steps, *limits)
+    assert torch.allclose(energies.cpu(), least)
+    for one, two in zip(own, paths, strict=True):
+        assert torch.equal(one, two)

@@ -1,0 +1,264 @@
+"""CUDA kernels of elastic matching: a block a pair, its cells along anti-diagonals.
+
+The cells of an anti-diagonal i + j = d do not depend on each other, whatever the step pattern, as
+every step advances i + j. Accumulated energies are float64 and stored by diagonal, so that the
+threads of a block read neighbours; without a gradient only as many diagonals as a step can reach.
+
+Backward, the visits of a cell are pulled from the cells that it leads to, by the Gibbs shares of
+the steps, so nothing is added atomically.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from seqebm.kernels.checks import check_local
+from seqebm.kernels.cuda import (
+    candidate,
+    cuda,
+    device_function,
+    gibbs,
+    kernel,
+    on_device,
+    soft_minimum,
+    threads_for,
+)
+from seqebm.kernels.patterns import row_limits
+
+#: Bytes of the tables of local energies that are made at a time without a gradient.
+TABLE_BYTES = 1 << 28
+
+_limits = device_function(row_limits)
+
+
+@device_function
+def _least(local, i, j, T, L, di, dj, weight, penalty, table, ring):
+    """Least energy of reaching a cell, and the step that is listed first among those of it."""
+    least, chosen = math.inf, -1
+    for k in range(di.size):
+        u, v = i - di[k], j - dj[k]
+        if u >= 0 and v >= 0:
+            energy = candidate(table[(u + v) % ring, u], local[i, j] + 0.0, weight[k], penalty[k])
+            if energy < least:
+                least, chosen = energy, k
+    return least, chosen
+
+
+@device_function
+def _share(k, local, i, j, T, L, di, dj, weight, penalty, table, ring, beta, hard):
+    """Probability that a path which reaches a cell does so by step ``k``."""
+    u, v = i - di[k], j - dj[k]
+    if u < 0 or v < 0:
+        return 0.0
+    energy = candidate(table[(u + v) % ring, u], local[i, j] + 0.0, weight[k], penalty[k])
+    if energy == math.inf:
+        return 0.0
+    if hard:
+        _, chosen = _least(local, i, j, T, L, di, dj, weight, penalty, table, ring)
+        return 1.0 if chosen == k else 0.0
+    return math.exp((table[(i + j) % ring, i] - energy) * beta)
+
+
+@kernel
+def warp_sweep(
+    local, t_lengths, l_lengths, di, dj, weight, penalty, beta, hard, band, slope, ring, tables,
+    keep, visit_ring, visits, gradient, energies,
+):  # fmt: skip
+    """Free energies (P,), and with ``keep`` their gradient (P, T, L), zero before.
+
+    Args:
+        local: (P, T, L) of any strides.
+        ring: diagonals in ``tables`` (P, ring, T); all of them with ``keep``.
+        visits: (P, visit_ring, T), zero before.
+    """
+    p, lane, width = cuda.blockIdx.x, cuda.threadIdx.x, cuda.blockDim.x
+    T, L = t_lengths[p], l_lengths[p]
+    own, table = local[p], tables[p]
+    for d in range(T + L - 1):
+        # Rows whose cell on this diagonal lies outside are reset: steps may look at them.
+        for i in range(lane, T, width):
+            j = d - i
+            value = math.inf
+            if 0 <= j < L:
+                lo, hi = _limits(i, T, L, band, slope)
+                if lo <= j <= hi:
+                    if d == 0:
+                        value = own[0, 0] + 0.0
+                    else:
+                        value, _ = _least(own, i, j, T, L, di, dj, weight, penalty, table, ring)
+                        if not hard and value < math.inf:
+                            total = 0.0
+                            for k in range(di.size):
+                                u, v = i - di[k], j - dj[k]
+                                if u >= 0 and v >= 0:
+                                    energy = candidate(
+                                        table[(u + v) % ring, u], own[i, j] + 0.0, weight[k],
+                                        penalty[k],
+                                    )  # fmt: skip
+                                    total += gibbs(energy, value, beta)
+                            value = soft_minimum(value, total, 1.0 / beta)
+            table[d % ring, i] = value
+        cuda.syncthreads()
+    end = table[(T + L - 2) % ring, T - 1]
+    if lane == 0:
+        energies[p] = end
+    if keep and end < math.inf:
+        seen, out = visits[p], gradient[p]
+        for d in range(T + L - 2, -1, -1):
+            for i in range(lane, T, width):
+                j = d - i
+                visit = 0.0
+                if 0 <= j < L and table[d % ring, i] < math.inf:
+                    visit = 1.0 if d == T + L - 2 else 0.0
+                    for k in range(di.size):
+                        u, v = i + di[k], j + dj[k]
+                        if u < T and v < L and table[(u + v) % ring, u] < math.inf:
+                            visit += seen[(u + v) % visit_ring, u] * _share(
+                                k, own, u, v, T, L, di, dj, weight, penalty, table, ring, beta, hard
+                            )
+                    amount = 1.0
+                    if d > 0:
+                        amount = 0.0
+                        for k in range(di.size):
+                            amount += weight[k] * _share(
+                                k, own, i, j, T, L, di, dj, weight, penalty, table, ring, beta, hard
+                            )
+                    out[i, j] = visit * amount
+                seen[d % visit_ring, i] = visit
+            cuda.syncthreads()
+
+
+@kernel
+def warp_best(
+    local, t_lengths, l_lengths, di, dj, weight, penalty, band, slope, ring, tables, back,
+    energies, paths, sizes,
+):  # fmt: skip
+    """Least energies (P,) and best paths (P, n, 2), written from the right; sizes (P,).
+
+    Args:
+        back: (P, T, L) int8, the step into each cell, -1 for none.
+    """
+    p, lane, width = cuda.blockIdx.x, cuda.threadIdx.x, cuda.blockDim.x
+    T, L = t_lengths[p], l_lengths[p]
+    own, table = local[p], tables[p]
+    for d in range(T + L - 1):
+        for i in range(lane, T, width):
+            j = d - i
+            value, chosen = math.inf, -1
+            if 0 <= j < L:
+                lo, hi = _limits(i, T, L, band, slope)
+                if lo <= j <= hi:
+                    if d == 0:
+                        value = own[0, 0] + 0.0
+                    else:
+                        value, chosen = _least(
+                            own, i, j, T, L, di, dj, weight, penalty, table, ring
+                        )
+                back[p, i, j] = chosen
+            table[d % ring, i] = value
+        cuda.syncthreads()
+    if lane == 0:
+        energy = table[(T + L - 2) % ring, T - 1]
+        energies[p] = energy
+        sizes[p] = 0
+        if energy < math.inf:
+            at = paths.shape[1]
+            i, j = T - 1, L - 1
+            going = True
+            while going:
+                at -= 1
+                paths[p, at, 0], paths[p, at, 1] = i, j
+                k = back[p, i, j]
+                going = k >= 0
+                if going:
+                    i, j = i - di[k], j - dj[k]
+            sizes[p] = paths.shape[1] - at
+
+
+def _steps(steps: Sequence[float], device: torch.device) -> tuple[list[Tensor], int, int]:
+    """di, dj, weight, penalty on a device; rings of diagonals for energies and visits."""
+    table = torch.tensor(list(steps), dtype=torch.float64).view(-1, 4)
+    reach = int(table[:, :2].sum(1).max())
+    columns = [
+        table[:, 0].long(), table[:, 1].long(), table[:, 2].contiguous(), table[:, 3].contiguous()
+    ]  # fmt: skip
+    return on_device(columns, device), reach + 1, reach + 1
+
+
+def free_energies(
+    local: Tensor, t_lengths: Tensor, l_lengths: Tensor, beta: float, steps: Sequence[float],
+    band: float, slope: float, with_posterior: bool,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """The operator ``seqebm::warp_free_energies`` on a device."""
+    check_local(local.detach(), t_lengths, l_lengths)
+    N, M, T, L = local.shape
+    device, new = local.device, torch.float64
+    rules, ring, visit_ring = _steps(steps, device)
+    pairs = local.detach().reshape(N * M, T, L)
+    if with_posterior:
+        ring = T + L
+    tables = torch.empty(N * M, ring, T, dtype=new, device=device)
+    visits = torch.zeros(N * M, visit_ring if with_posterior else 0, T, dtype=new, device=device)
+    gradient = torch.zeros(
+        (N * M, T, L) if with_posterior else (0, 0, 0), dtype=local.dtype, device=device
+    )
+    energies = torch.empty(N * M, dtype=new, device=device)
+    ts, ls = on_device([t_lengths.reshape(-1), l_lengths.reshape(-1)], device)
+    hard = math.isinf(beta)
+    warp_sweep.launch(
+        N * M, threads_for(min(T, L)), pairs, ts, ls, *rules,
+        1.0 if hard else beta, hard, band, slope, ring, tables, with_posterior, visit_ring, visits,
+        gradient, energies,
+    )  # fmt: skip
+    found = energies.to(local.dtype).view(N, M)
+    if not with_posterior:
+        return found, local.new_empty(0)
+    posterior = torch.empty_like(local)  # of its strides
+    return found, posterior.copy_(gradient.view(N, M, T, L))
+
+
+def feature_energies(
+    x: Tensor, x_lengths: Tensor, y: Tensor, y_lengths: Tensor, beta: float,
+    steps: Sequence[float], band: float, slope: float,
+) -> Tensor:  # fmt: skip
+    """The operator ``seqebm::warp_feature_energies`` on a device: tables of as many inputs at a
+    time as fit in :data:`TABLE_BYTES`."""
+    (B, T, _), (M, L, _) = x.shape, y.shape
+    each = max(1, TABLE_BYTES // max(1, M * T * L * x.element_size()))
+    yy = (y * y).sum(-1)
+    found = [x.new_empty(0, M)]
+    for first in range(0, B, each):
+        part = x[first : first + each]
+        # |x - y|^2; rounding may leave it a little below 0, as on the CPU with gradients.
+        table = (part * part).sum(-1)[:, None, :, None] + yy[None, :, None, :]
+        table = table - 2.0 * torch.einsum("btd,mld->bmtl", part, y)
+        ts = x_lengths[first : first + each, None].expand(-1, M)
+        ls = y_lengths[None].expand(len(part), -1)
+        found.append(free_energies(table, ts, ls, beta, steps, band, slope, False)[0])
+    return torch.cat(found)
+
+
+def best_paths(
+    local: Tensor, t_lengths: Tensor, l_lengths: Tensor, steps: Sequence[float], band: float,
+    slope: float,
+) -> tuple[Tensor, list[Tensor]]:  # fmt: skip
+    """Least energies (P,) float64 on the device and P paths, each (n, 2) int64 on the CPU."""
+    P, T, L = local.shape
+    device = local.device
+    rules, ring, _ = _steps(steps, device)
+    tables = torch.empty(P, ring, T, dtype=torch.float64, device=device)
+    back = torch.empty(P, T, L, dtype=torch.int8, device=device)
+    energies = torch.empty(P, dtype=torch.float64, device=device)
+    paths = torch.zeros(P, T + L - 1, 2, dtype=torch.int64, device=device)
+    sizes = torch.zeros(P, dtype=torch.int64, device=device)
+    ts, ls = on_device([t_lengths, l_lengths], device)
+    warp_best.launch(
+        P, threads_for(min(T, L)), local.detach(), ts, ls, *rules, band, slope,
+        ring, tables, back, energies, paths, sizes,
+    )  # fmt: skip
+    found = zip(paths.cpu(), sizes.tolist(), strict=True)
+    return energies, [path[len(path) - n :].clone() for path, n in found]

@@ -1,0 +1,168 @@
+"""CUDA kernels: in the simulator, compiled to PTX, and (marked gpu) on a device."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import cuda_cases as cases
+import numba
+import pytest
+import torch
+
+from seqebm.kernels import cuda, ops, ops_chain, ops_trellis
+
+CASES = Path(cases.__file__)
+ON_GPU = torch.cuda.is_available()
+
+
+def run_cases(*arguments: str, simulated: bool) -> subprocess.CompletedProcess[str]:
+    """The cases in a process of their own: the simulator is chosen when numba is imported."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_ENABLE_CUDASIM": "01"[simulated]}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(CASES)]
+    return subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, env=environment, timeout=300
+    )
+
+
+@pytest.mark.parametrize("kernel", ["trellis", "chain", "dags", "warps"])
+def test_kernels_in_the_simulator(kernel):
+    result = run_cases("-k", f"{kernel} and not thorough", simulated=True)
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
+    assert re.search(r"\d+ passed", result.stdout)
+
+
+@pytest.mark.slow
+def test_all_cases_in_the_simulator():
+    result = run_cases(simulated=True)
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
+
+
+class Compiled(Exception):
+    """Raised in place of a launch, once its kernel is compiled."""
+
+
+CALLS = {
+    "trellis_forward_backward": lambda dtype: cases.trellis_sums(dtype),
+    "trellis_best": lambda dtype: cases.trellis_paths(dtype),
+    "chain_forward_backward": lambda dtype: cases.chain_sums(dtype),
+    "chain_best": lambda dtype: cases.chain_paths(dtype),
+    "dag_sweep": lambda dtype: cases.dag_sums(dtype),
+    "warp_sweep": lambda dtype: cases.warp_sums(dtype),
+    "warp_best": lambda dtype: cases.warp_paths(dtype),
+}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "dtype"),
+    [
+        ((8, 0), torch.float32),
+        ((9, 0), torch.float32),
+        pytest.param((9, 0), torch.float64, marks=pytest.mark.slow),
+    ],
+    ids=["sm_80", "sm_90", "sm_90-float64"],
+)
+@pytest.mark.parametrize("name", CALLS)
+def test_every_kernel_compiles_to_ptx(name, architecture, dtype, monkeypatch, tmp_path, capsys):
+    """The launch code runs up to the launch; then the kernel is compiled for what it was given."""
+    found = {}
+
+    def compile_instead(self, blocks, threads, *arguments):
+        signature = tuple(
+            numba.typeof(a.detach().numpy() if isinstance(a, torch.Tensor) else a)
+            for a in arguments
+        )
+        text, _ = cuda.cuda.compile_ptx(self.source, signature, cc=architecture)
+        found[self.source.__name__] = text
+        raise Compiled
+
+    monkeypatch.setattr(cuda.Kernel, "launch", compile_instead)
+    # Numba asks the current device for which architecture it shall compile what kernels call.
+    device = SimpleNamespace(compute_capability=architecture)
+    monkeypatch.setattr("numba.cuda.dispatcher.get_current_device", lambda: device)
+    with pytest.raises(Compiled):
+        CALLS[name](dtype)
+    text = found[name]
+    target = f"sm_{architecture[0]}{architecture[1]}"
+    assert f".target {target}" in text and ".entry" in text
+    if not shutil.which("ptxas"):
+        return
+    (tmp_path / "kernel.ptx").write_text(text)
+    result = subprocess.run(
+        ["ptxas", "-v", f"-arch={target}", str(tmp_path / "kernel.ptx"), "-o", os.devnull],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    used = int(re.search(r"Used (\d+) registers", result.stderr)[1])
+    spilled = [int(n) for n in re.findall(r"(\d+) bytes spill", result.stderr)]
+    with capsys.disabled():
+        print(f"\n{name} {target} {dtype}: {used} registers, {sum(spilled)} bytes spilled", end="")
+    assert used * 256 <= 65536, "a block of 256 threads would not fit"
+
+
+def test_a_tensor_that_numba_cannot_reach_is_refused():
+    with pytest.raises(ValueError, match=r"emissions is on meta; .* call emissions\.cpu\(\)"):
+        emissions = torch.zeros(1, 2, 1, device="meta")
+        ops_chain.chain_best_path(
+            emissions, torch.tensor([2]), torch.zeros(1, 1), torch.zeros(1), torch.zeros(1)
+        )
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not ON_GPU, reason="no CUDA device")
+class TestOnDevice:
+    """Where there is a GPU."""
+
+    def test_all_cases(self):
+        result = run_cases(simulated=False)
+        assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
+
+    @pytest.mark.parametrize("beta", cases.BETAS)
+    def test_operators_and_their_gradients(self, beta):
+        """The public functions, called with tensors on the device, against the CPU."""
+        for function, arguments, leaves in cases.public_calls(beta):
+            results = []
+            for device in ("cpu", "cuda"):
+                own = [
+                    a.to(device) if isinstance(a, torch.Tensor) and a.is_floating_point() else a
+                    for a in arguments
+                ]
+                for index in leaves:
+                    own[index] = own[index].detach().requires_grad_()
+                value = function(*own)
+                value.nan_to_num(posinf=0.0).sum().backward()
+                results.append([value.detach().cpu(), *(own[i].grad.cpu() for i in leaves)])
+            for one, two in zip(*results, strict=True):
+                assert torch.allclose(one, two, atol=1e-5, rtol=1e-4)
+
+    def test_side_stream(self):
+        """A kernel waits for what its own stream did before, and for nothing else."""
+        emissions, lengths, packed, graph_of, energies = cases.trellis_case(1, torch.float32)
+        wanted = ops_trellis.trellis_free_energy(
+            emissions, lengths, packed, graph_of, energies, 1.0
+        )
+        stream = torch.cuda.Stream()
+        late = torch.empty(emissions.shape, device="cuda")
+        with torch.cuda.stream(stream):
+            torch.cuda._sleep(50_000_000)
+            late.copy_(emissions, non_blocking=True)
+            found = ops_trellis.trellis_free_energy(
+                late, lengths, packed, graph_of, energies.cuda(), 1.0
+            )
+        stream.synchronize()
+        assert torch.allclose(found.cpu(), wanted, atol=1e-4)
+
+    @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one device")
+    def test_second_device(self):
+        local = torch.rand(2, 5, 4, device="cuda:1")
+        lengths = torch.tensor([5, 4]), torch.tensor([4, 3])
+        found = ops.warp_free_energy(local, *lengths, 1.0, "linear")
+        assert found.device == local.device
+        assert torch.allclose(
+            found.cpu(), ops.warp_free_energy(local.cpu(), *lengths, 1.0, "linear"), atol=1e-5
+        )
