@@ -45,7 +45,8 @@ def test_every_recipe_config_is_valid(path, tmp_path, monkeypatch):
     (tmp_path / "data" / "lexicon.txt").write_text("A AH\n")
     (tmp_path / "data" / "lm.arpa").write_text("\\data\\\nngram 1=1\n\n\\1-grams:\n-1 A\n\\end\\\n")
     (tmp_path / "local").mkdir()
-    (tmp_path / "local" / "characters.txt").write_text("a\nb\n")
+    for name in ("characters.txt", "digits.txt"):
+        (tmp_path / "local" / name).write_text("a\nb\n")
     monkeypatch.chdir(tmp_path)
     load_config(path)
 

@@ -45,6 +45,9 @@ OPTIONAL = {
 
 def doctor_command(
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Time the kernels on CPU and GPU (a minute).")
+    ] = False,
 ) -> None:
     """Report versions, devices, threads and plugins, and what is missing with its remedy.
 
@@ -56,6 +59,8 @@ def doctor_command(
     checks += _devices()
     checks += [_threading(), _jit_cache()]
     checks += _plugins()
+    if measure:
+        checks += _crossover()
     if as_json:
         import json
 
@@ -90,11 +95,40 @@ def _devices() -> list[Check]:
     checks = [Check("cpu", f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads")]
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-        checks.append(Check("cuda", ", ".join(names)))
+        from seqebm.kernels import cuda
+
+        if cuda.available():
+            checks.append(Check("cuda", ", ".join(names)))
+        else:
+            checks.append(
+                Check(
+                    "cuda", f"{', '.join(names)}, but Numba cannot use it",
+                    "install a driver and toolkit that numba.cuda supports (python -m numba -s), "
+                    "or set training.accelerator: cpu",
+                )
+            )  # fmt: skip
     else:
         built = torch.version.cuda
         checks.append(Check("cuda", f"no device (torch built for CUDA {built})" if built else "no"))
     return checks
+
+
+def _crossover() -> list[Check]:
+    """Which device is faster for which kernel and size, as measured now."""
+    import torch
+
+    from seqebm.kernels import crossover, cuda
+
+    if not cuda.available():
+        return [Check("CPU or GPU", "no CUDA device that Numba can use: all runs on the CPU")]
+    return [
+        Check(
+            f"{timing.kernel}: {timing.size}",
+            f"CPU {timing.cpu:.2f} ms, GPU {timing.device:.2f} ms: "
+            + ("GPU" if timing.faster == "device" else "CPU"),
+        )
+        for timing in crossover.measure(f"cuda:{torch.cuda.current_device()}")
+    ]
 
 
 def _threading() -> Check:

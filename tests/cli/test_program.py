@@ -136,6 +136,18 @@ def test_doctor_and_plugins():
             "source": "seqebm.losses.functionals:LVQ2"} in listing["components"]  # fmt: skip
 
 
+def test_doctor_measures_where_there_is_something_to_compare():
+    checks = {
+        c["name"]: c["value"] for c in json.loads(run("doctor", "--json", "--measure").stdout)
+    }
+    import torch
+
+    if torch.cuda.is_available():
+        assert "GPU" in checks["trellis: 128 states x 32"]
+    else:
+        assert checks["CPU or GPU"].startswith("no CUDA device")
+
+
 @pytest.fixture
 def broken_plugin(tmp_path):
     """A distribution on PYTHONPATH whose plugin raises on import."""

@@ -34,6 +34,8 @@ def main() -> None:
         batches = list(batches_of([inks[i] for i in range(0, 640, 5)]))
         models = {}
         for loss in wanted(config, "all"):
+            if not (exp / config / loss).is_dir():
+                continue
             made = load_config(f"conf/{config}.yaml", settings_of(config, loss, 0))
             models[loss] = Recognizer(made, start.vocabulary)
             models[loss].load_tensors(dict(start.state_dict()), str(begun))
