@@ -52,38 +52,47 @@ def plugins_command(
 
 @app.command("check")
 def check_command(
-    name: Annotated[str, typer.Argument(help="The loss, as a config names it.")],
+    name: Annotated[str, typer.Argument(help="The component, as a config names it.")],
+    kind: Annotated[
+        str | None, typer.Option(help="losses, lattices, features or frontends, if two share it.")
+    ] = None,
     setting: Annotated[
-        list[str] | None, typer.Option("--set", help="An option of the loss: KEY=VALUE.")
+        list[str] | None, typer.Option("--set", help="An option of the component: KEY=VALUE.")
     ] = None,
     plugin: Annotated[
         list[Path] | None, typer.Option(help="A file with a plugin that registers it.")
     ] = None,
 ) -> None:
-    """Check a loss: finite, pushes and pulls the right way, good, and its declared margin.
+    """Check a loss, lattice, feature extractor or front-end as seqebm.testing does.
 
-    Exit status 1 if it is at fault or declares what is not so. LeCun & Huang (2005) give the
-    condition of a good loss.
+    Shapes, padding, gradients, saving, pickling, speed; of a loss: finite, pushes and pulls the
+    right way, good (LeCun & Huang 2005), its declared margin. Exit status 1 if it is at fault.
 
     Example: seqebm plugins check squared_hinge --plugin local/plugin.py
     """
-    from seqebm.errors import SeqebmError
-    from seqebm.losses.conformance import check_loss
+    from seqebm.errors import ConfigError, SeqebmError
     from seqebm.settings import parse_setting
+    from seqebm.testing import CHECKED, check
 
     host = get_host()
     for path in plugin or []:
         host.load_file(path)
     options = dict(parse_setting(text, "KEY=VALUE, e.g. margin=0.5") for text in setting or [])
-    loss = host.registry.make("losses", {"name": name, **options}, "loss")
+    if kind is not None and kind not in CHECKED:
+        raise ConfigError(f"--kind {kind}: choose one of {', '.join(CHECKED)}")
+    kinds = [k for k in CHECKED if name in host.registry.names(k) and kind in (None, k)]
+    if len(kinds) > 1:
+        raise ConfigError(f"{name!r} is the name of several: give --kind {' or '.join(kinds)}")
     try:
-        findings = check_loss(loss)
+        findings = check(kinds[0] if kinds else kind or "losses", name, **options)
+    except SeqebmError:
+        raise
     except Exception as error:  # whatever a plugin's code raises
-        raise SeqebmError(f"loss {name!r}: cannot be evaluated: {error!r}") from error
+        raise SeqebmError(f"{name!r}: cannot be evaluated: {error!r}") from error
     table = Table("check", "", "found", box=None, header_style="bold", pad_edge=False)
     for finding in findings:
         mark = Text("ok", "green") if finding.passed else Text("FAULT", "bold red")
-        table.add_row(finding.name, mark, finding.text)
+        table.add_row(finding.name, mark, Text(finding.text))
     Console().print(table)
     if not all(finding.passed for finding in findings):
         raise typer.Exit(1)

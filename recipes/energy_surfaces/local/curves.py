@@ -16,7 +16,7 @@ import torch
 from surfaces import make_loss
 
 from seqebm.hooks import get_host
-from seqebm.losses.conformance import evaluate
+from seqebm.testing.losses import evaluate
 
 CORRECT = 1.5  # energies of both answers stay above 0
 

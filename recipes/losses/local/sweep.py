@@ -21,7 +21,7 @@ from torch import Tensor
 
 from seqebm.data import DataDir, SignalDataset
 from seqebm.decoding.diagnosis import batches_of, diagnose
-from seqebm.losses.conformance import evaluate
+from seqebm.testing.losses import evaluate
 from seqebm.models import Recognizer, load_config
 from seqebm.training import train
 

@@ -10,32 +10,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from seqebm.hooks import Loss, Request
 from seqebm.lattices.answers import AnswerSet
+from seqebm.testing.findings import Finding
 
 _BETAS = (0.3, 1.0, 5.0)
 _TINY = 1e-9
 _GRID = 0.05  # of energies, where the plane of C and I is searched
 _LARGEST = 6.0
-
-
-class Finding(NamedTuple):
-    """One check of a loss.
-
-    Attributes:
-        name: what was looked at.
-        passed: False: the loss is at fault, or declares what is not so.
-        text: what was found.
-    """
-
-    name: str
-    passed: bool
-    text: str
 
 
 class _Given(AnswerSet):

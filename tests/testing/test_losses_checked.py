@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from seqebm.cli.app import app
 from seqebm.hooks import Request, get_host
-from seqebm.losses.conformance import check_loss, evaluate
 from seqebm.losses.functionals import Functional
+from seqebm.testing.losses import check_loss, evaluate
 
 REGISTRY = get_host().registry
 
