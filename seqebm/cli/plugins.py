@@ -50,6 +50,28 @@ def plugins_command(
     console.print(table)
 
 
+@app.command("new")
+def new_command(
+    name: Annotated[str, typer.Argument(help="What configs will call it: lower case and _.")],
+    kind: Annotated[
+        str, typer.Option(help="loss, lattice, features, frontend, reader or preparer.")
+    ] = "loss",
+    output: Annotated[Path, typer.Option(help="Where its directory goes.")] = Path(),
+) -> None:
+    """Write a plugin that works: a distribution with entry point, options, test and README.
+
+    Example: seqebm plugins new squared_hinge --kind loss
+    """
+    import seqebm
+    from seqebm.cli.plugin_skeleton import write_skeleton
+
+    root = write_skeleton(name, kind, output, seqebm.__version__)
+    typer.echo(
+        f"{root} is written. Install it, test it, see it listed:\n"
+        f"  pip install -e '{root}[test]'\n  pytest {root}\n  seqebm plugins"
+    )
+
+
 @app.command("check")
 def check_command(
     name: Annotated[str, typer.Argument(help="The component, as a config names it.")],

@@ -9,12 +9,14 @@ import inspect
 import logging
 import os
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any
 
 import pluggy
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from seqebm.errors import PluginError
 from seqebm.hooks import hookspecs
@@ -38,13 +40,17 @@ class PluginInfo:
 class PluginHost:
     """The pluggy manager, the registry and the list of plugins met.
 
-    A plugin that raises on import, or implements a hook that does not exist, is recorded with
-    its error and skipped; with ``strict=True`` it raises :class:`PluginError`. Two plugins that
-    register one name raise in either case, since which one is meant cannot be guessed.
+    A plugin that raises on import, implements a hook that does not exist, or needs another version
+    of seqebm (``SEQEBM_REQUIRES = ">=0.2"`` in its module) is recorded with its error and skipped;
+    with ``strict=True`` it raises :class:`PluginError`. Two plugins that register one name raise in
+    either case, since which one is meant cannot be guessed.
+    ``disabled`` plugins are listed, and not imported.
     """
 
-    def __init__(self, strict: bool = False, load_installed: bool = True) -> None:
-        self.strict = strict
+    def __init__(
+        self, strict: bool = False, load_installed: bool = True, disabled: Collection[str] = ()
+    ) -> None:
+        self.strict, self.disabled = strict, frozenset(disabled)
         self.manager = pluggy.PluginManager("seqebm")
         self.manager.add_hookspecs(hookspecs)
         self.registry = Registry()
@@ -59,12 +65,24 @@ class PluginHost:
 
     def _load_entry_points(self) -> None:
         # The core goes first, so that a name it owns is never attributed to a latecomer.
-        for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda e: e.name != "core"):
+        entries = sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda e: e.name != "core")
+        unknown = sorted(self.disabled - {entry.name for entry in entries})
+        if unknown:
+            known = ", ".join(entry.name for entry in entries)
+            raise PluginError(
+                f"SEQEBM_DISABLE_PLUGINS names {', '.join(unknown)}; the installed plugins are "
+                f"{known}"
+            )
+        for entry in entries:
             info = PluginInfo(
                 entry.name,
                 entry.dist.name if entry.dist else "?",
                 entry.dist.version if entry.dist else "?",
             )
+            if entry.name in self.disabled:
+                info.error = "disabled by SEQEBM_DISABLE_PLUGINS"
+                self.plugins.append(info)
+                continue
             try:
                 plugin = entry.load()
             except Exception as error:
@@ -80,6 +98,7 @@ class PluginHost:
                 return
         try:
             _check_decorated(plugin)
+            _check_version(plugin)
             self.manager.register(plugin, name=info.name)  # checks the arguments of its hooks
             self.manager.check_pending()  # a hookimpl without a specification
             info.hooks = sorted(c.name for c in self.manager.get_hookcallers(plugin) or [])
@@ -155,9 +174,27 @@ def _check_decorated(plugin: Any) -> None:
             raise TypeError(f"{name} lacks the decorator @seqebm.hookimpl")
 
 
+def _check_version(plugin: Any) -> None:
+    """A plugin may say which versions of seqebm it works with."""
+    wanted = getattr(plugin, "SEQEBM_REQUIRES", None)
+    if wanted is None:
+        return
+    own = version("seqebm")
+    try:
+        fits = SpecifierSet(wanted).contains(own, prereleases=True)
+    except InvalidSpecifier:
+        raise ValueError(
+            f"SEQEBM_REQUIRES is {wanted!r}, no version specifier like '>=0.1'"
+        ) from None
+    if not fits:
+        raise RuntimeError(f"it requires seqebm {wanted}, this is {own}; upgrade one of them")
+
+
 @functools.cache
 def _default_host() -> PluginHost:
-    return PluginHost(strict=os.environ.get("SEQEBM_STRICT_PLUGINS", "") not in ("", "0"))
+    names = os.environ.get("SEQEBM_DISABLE_PLUGINS", "").replace(",", " ").split()
+    strict = os.environ.get("SEQEBM_STRICT_PLUGINS", "") not in ("", "0")
+    return PluginHost(strict=strict, disabled=names)
 
 
 def get_host() -> PluginHost:
