@@ -21,8 +21,8 @@ from torch import Tensor
 
 from seqebm.data import DataDir, SignalDataset
 from seqebm.decoding.diagnosis import batches_of, diagnose
-from seqebm.testing.losses import evaluate
 from seqebm.models import Recognizer, load_config
+from seqebm.testing.losses import evaluate
 from seqebm.training import train
 
 #: Options that suit the sizes of the energies: averages over frames, from 0 to 2, with cosine
