@@ -1,0 +1,1 @@
+"""A lattice for seqebm."""

@@ -1,0 +1,1 @@
+"""A features for seqebm."""
