@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,18 @@ def test_every_loss_is_on_the_page_of_losses():
     assert listed == {c.name for c in get_host().registry.all() if c.kind == "losses"} - {
         "test_config_local"
     }
+
+
+def test_the_reference_is_that_of_the_code():
+    command = [sys.executable, "-m", "tools.reference", "--check"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_every_command_hook_and_key_is_described():
+    page = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    bare = [line for line in page.splitlines() if line.startswith("| `") and "|  |" in line]
+    assert not bare
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("recipes/*/conf/*.yaml")), ids=lambda p: p.stem)

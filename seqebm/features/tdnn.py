@@ -33,8 +33,12 @@ class TDNN(nn.Module):
         output_dim: int | None = Field(
             48, ge=1, description="features per frame; null: the channels, without a linear map"
         )
-        norm: Literal["batch", "layer", "instance", "none"] = "batch"
-        input_norm: Literal["batch", "layer", "instance", "none"] = "none"
+        norm: Literal["batch", "layer", "instance", "none"] = Field(
+            "batch", description="after every convolution"
+        )
+        input_norm: Literal["batch", "layer", "instance", "none"] = Field(
+            "none", description="of the frames"
+        )
         output_norm: Literal["batch", "layer", "instance", "none"] = Field(
             "none", description="of the features; batch centres them, which cosine energies like"
         )

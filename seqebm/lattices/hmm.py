@@ -66,7 +66,9 @@ class HMM(nn.Module):
             "none", description="local: probabilities of classes at each frame and of transitions "
             "at each state sum to 1; none: energies are free",
         )  # fmt: skip
-        transitions: Literal["learned", "fixed"] = "learned"
+        transitions: Literal["learned", "fixed"] = Field(
+            "learned", description="energies of staying in a state and leaving it; fixed: 0"
+        )
         lm_scale: float = Field(
             1.0, ge=0, allow_inf_nan=False, description="factor of the language model's energies"
         )

@@ -22,7 +22,7 @@ class Pooled(AnswerSet):
     class Options(BaseOptions):
         """Options of the pooled lattice."""
 
-        dropout: float = Field(0.1, ge=0, lt=1)
+        dropout: float = Field(0.1, ge=0, lt=1, description="on the pooled features")
 
     def __init__(
         self, options: Pooled.Options, input_dim: int, vocabulary: tuple[str, ...]

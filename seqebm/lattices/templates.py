@@ -57,7 +57,9 @@ class Templates(AnswerSet):
 
         count: int = Field(3, ge=1, description="templates per word, K")
         length: int = Field(8, ge=1, description="frames per template, L (init: segment_means)")
-        metric: Literal["cosine", "sqeuclidean"] = "cosine"
+        metric: Literal["cosine", "sqeuclidean"] = Field(
+            "cosine", description="local energy of two frames: 1 - cos, or squared distance"
+        )
         pattern: str = Field("asymmetric", description="step pattern (seqebm.kernels.patterns)")
         band: float | None = Field(None, gt=0, description="Sakoe-Chiba half-width in frames")
         slope: float | None = Field(None, gt=1, description="Itakura parallelogram's largest slope")
@@ -68,7 +70,7 @@ class Templates(AnswerSet):
             description="segment_means: clustered means of L equal parts; medoids: the K most "
             "central utterances at full length; all: every utterance (nearest neighbour)",
         )
-        trainable: bool = True
+        trainable: bool = Field(True, description="false: templates stay as they are initialised")
         dropout: float = Field(0.0, ge=0, lt=1, description="drops templates while training")
 
         @field_validator("pattern")

@@ -45,23 +45,25 @@ class Training(Options):
     init: str | None = Field(
         None, description="a trained model of the same architecture to start from (exp/NAME)"
     )
-    epochs: int = Field(25, ge=0)
+    epochs: int = Field(25, ge=0, description="passes over the training data")
     batch_size: int = Field(64, ge=1, description="utterances per optimiser step, at most")
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: float = Field(2e-3, gt=0)
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="of torch.optim")
+    learning_rate: float = Field(2e-3, gt=0, description="at its highest, after warm-up")
     lattice_learning_rate: float | None = Field(
         None, gt=0, description="of the lattice's parameters; default: learning_rate"
     )
     weight_decay: float = Field(1e-2, ge=0, description="not applied to biases, norms, lattice")
     momentum: float = Field(0.9, ge=0, lt=1, description="sgd only")
     warmup_epochs: float = Field(1.0, ge=0, description="linear warm-up of the learning rate")
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        "cosine", description="how the learning rate falls to 0 after warm-up"
+    )
     clip_norm: float | None = Field(5.0, gt=0, description="largest gradient norm; null: off")
     average: float = Field(0.0, ge=0, lt=1, description="decay of averaged weights; 0: off")
     patience: int | None = Field(
         None, ge=1, description="stop after so many epochs without a better validation loss"
     )
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of initialisation, order, dropout, augmentation")
     accelerator: str = Field("auto", description="auto, cpu, cuda (Lightning Fabric)")
     precision: str = Field("32-true", description="Lightning Fabric's names")
     threads: int | None = Field(None, ge=1, description="CPU threads; default: torch's choice")
