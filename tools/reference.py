@@ -130,7 +130,8 @@ def reference() -> str:
     lines += [
         "## Hooks", "",
         "A plugin implements those that it needs, with `@seqebm.hookimpl`. A `register` is called "
-        "as `register(name, factory, options=None)`; see `seqebm/hooks/hookspecs.py`.", "", *hooks(),
+        "as `register(name, factory, options=None)`; see `seqebm/hooks/hookspecs.py`.", "",
+        *hooks(),
     ]  # fmt: skip
     return "\n".join(lines).rstrip() + "\n"
 
