@@ -15,7 +15,9 @@ _PUBLIC = {
     "Recognizer": "seqebm.models",
     "Config": "seqebm.models",
     "load_config": "seqebm.models",
+    "parse_config": "seqebm.models.config",
     "train": "seqebm.training",
+    "recognise": "seqebm.decoding.recognition",
     "DataDir": "seqebm.data",
     "hookimpl": "seqebm.hooks",
     "SeqebmError": "seqebm.errors",
@@ -29,14 +31,18 @@ __all__ = [
     "__version__",
     "hookimpl",
     "load_config",
+    "parse_config",
+    "recognise",
     "train",
 ]
 
 if TYPE_CHECKING:
     from seqebm.data import DataDir
+    from seqebm.decoding.recognition import recognise
     from seqebm.errors import SeqebmError
     from seqebm.hooks import hookimpl
     from seqebm.models import Config, Recognizer, load_config
+    from seqebm.models.config import parse_config
     from seqebm.training import train
 
 

@@ -39,6 +39,11 @@ class Recognition:
     confidence: float
     energies: dict[str, float]
 
+    @property
+    def text(self) -> str:
+        """The answer, by the name that it has for strings of words, too."""
+        return self.word
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON (an infinite margin becomes None)."""
         values = asdict(self)
