@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from seqebm.kernels import chain, cuda_dispatch
-from seqebm.kernels.checks import inside
+from seqebm.lengths import valid_frames
 
 torch.library.define(
     "seqebm::chain_free_energies",
@@ -153,7 +153,7 @@ def _indicator_backward(ctx, gradient):
     factor = gradient.masked_fill(infeasible, 0.0)
     B, T, S = ctx.shape
     labels = labels.to(factor.device)
-    valid = inside(lengths, T, factor.device)
+    valid = valid_frames(lengths.to(factor.device), T)
     each = torch.where(valid, factor[:, None], 0.0)
     emissions = transitions = start = final = None
     if ctx.needs_input_grad[0]:

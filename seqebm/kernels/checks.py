@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from seqebm.lengths import valid_frames
+
 #: Longest sequence, in frames. Lanes of float32 compare whole numbers exactly up to here, and a
 #: device kernel may index one table with 32 bits.
 MAX_FRAMES = 1 << 24
@@ -66,18 +68,13 @@ def check_floats(name: str, tensor: Tensor, dimensions: int) -> None:
         )
 
 
-def inside(lengths: Tensor, frames: int, device: torch.device) -> Tensor:
-    """(B, frames) whether a frame is valid, on ``device``, whatever ``lengths`` (B,) are on."""
-    return torch.arange(frames, device=device) < lengths.to(device)[:, None]
-
-
 def check_features(name: str, features: Tensor, lengths: Tensor) -> None:
     """ValueError that names the first valid frame (batch item, frame, feature) not finite."""
     # One pass over everything is cheap; only when it fails is padding told from frames.
     if bool(torch.isfinite(features.detach().sum())):
         return
     wrong = ~torch.isfinite(features.detach())
-    wrong &= inside(lengths, features.shape[1], wrong.device)[:, :, None]
+    wrong &= valid_frames(lengths.to(wrong.device), features.shape[1])[:, :, None]
     places = wrong.nonzero()
     if len(places):
         item, frame, feature = (int(n) for n in places[0])
@@ -92,8 +89,8 @@ def check_local(local: Tensor, t_lengths: Tensor, l_lengths: Tensor) -> None:
     if not bool((torch.isnan(local) | (local == -math.inf)).any()):
         return
     N, M, T, L = local.shape
-    rows = inside(t_lengths.reshape(-1), T, local.device).view(N, M, T, 1)
-    columns = inside(l_lengths.reshape(-1), L, local.device).view(N, M, 1, L)
+    rows = valid_frames(t_lengths.reshape(-1).to(local.device), T).view(N, M, T, 1)
+    columns = valid_frames(l_lengths.reshape(-1).to(local.device), L).view(N, M, 1, L)
     wrong = (rows & columns & (torch.isnan(local) | (local == -math.inf))).any(3).any(2)
     if bool(wrong.any()):
         refuse_local(local, t_lengths, l_lengths, wrong)

@@ -30,10 +30,10 @@ from seqebm.kernels.checks import (
     check_lengths,
     check_local,
     check_size,
-    inside,
     refuse_local,
 )
 from seqebm.kernels.patterns import StepPattern, Window, get_pattern
+from seqebm.lengths import valid_frames
 
 METRICS = ("sqeuclidean", "cosine")
 
@@ -282,7 +282,7 @@ def _without_padding(features: Tensor, lengths: Tensor) -> Tensor:
     """Padding set to 0, because 0 times whatever it held need not be 0 in the backward pass."""
     if bool((lengths == features.shape[1]).all()):
         return features
-    padding = ~inside(lengths, features.shape[1], features.device)
+    padding = ~valid_frames(lengths.to(features.device), features.shape[1])
     return features.masked_fill(padding[:, :, None], 0.0)
 
 

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from seqebm.kernels import chain_operators  # noqa: F401  (registers the operators)
-from seqebm.kernels.checks import check_beta, check_floats, check_lengths, check_size, inside
+from seqebm.kernels.checks import check_beta, check_floats, check_lengths, check_size
+from seqebm.lengths import valid_frames
 
 
 def _refuse(name: str, values: Tensor, wrong: Tensor) -> None:
@@ -65,7 +66,7 @@ def _check(
     # One pass over everything is cheap; only when it finds something is padding told from frames.
     if not _proper(values):
         wrong = torch.isnan(values) | (values == -math.inf)
-        wrong &= inside(checked, T, wrong.device)[:, :, None]
+        wrong &= valid_frames(checked.to(wrong.device), T)[:, :, None]
         if bool(wrong.any()):
             _refuse("emissions", values, wrong)
     return checked

@@ -22,9 +22,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from seqebm.kernels import cuda_dispatch, trellis
-from seqebm.kernels.checks import check_beta, check_floats, check_lengths, inside
+from seqebm.kernels.checks import check_beta, check_floats, check_lengths
 from seqebm.kernels.packed import Packed, join, split
 from seqebm.kernels.trellis_unroll import Unrolled
+from seqebm.lengths import valid_frames
 
 torch.library.define(
     "seqebm::trellis_free_energies",
@@ -192,7 +193,7 @@ def _check_emissions(emissions: Tensor, lengths: Tensor) -> None:
     if not math.isnan(total) and total != -math.inf:
         return
     wrong = torch.isnan(emissions) | (emissions == -math.inf)
-    wrong &= inside(lengths, emissions.shape[1], wrong.device)[:, :, None]
+    wrong &= valid_frames(lengths.to(wrong.device), emissions.shape[1])[:, :, None]
     places = wrong.nonzero()
     if len(places):
         item, frame, label = (int(n) for n in places[0])

@@ -62,7 +62,7 @@ class Dag(StringLattice):
                 raise GraphError(f"{len(weights)} weights; a graph needs {graph.weights}")
             ties.append(_gather(graph.ties, weights, offset))
             offset += graph.entries
-        energies = fixed.to(weights.dtype)
+        energies = fixed.to(weights)
         for rows, values in ties:
             energies = energies.index_add(0, rows, values)
         return cls(graphs, energies)
@@ -118,7 +118,7 @@ class Dag(StringLattice):
             graphs.append(result.graph)
             entries += result.graph.entries
         fixed = [torch.from_numpy(graph.energy) for graph in graphs]
-        total = torch.cat([*fixed, torch.zeros(0)]).to(self.energies.dtype)
+        total = torch.cat([*fixed, torch.zeros(0)]).to(self.energies)
         for rows, values in gathered:
             total = total.index_add(0, rows, values)
         return Dag(graphs, total)
@@ -146,4 +146,5 @@ def _gather(rows: csr_array, values: Tensor, offset: int) -> tuple[Tensor, Tenso
     """
     table = rows.tocoo()
     at, columns = (torch.from_numpy(c.astype(np.int64)) for c in table.coords)
-    return at + offset, torch.from_numpy(table.data).to(values.dtype) * values[columns]
+    at, columns = at.to(values.device), columns.to(values.device)
+    return at + offset, torch.from_numpy(table.data).to(values) * values[columns]

@@ -55,7 +55,8 @@ class Prepared:
         shares = counts * weights[self.columns.to(weights.device)]
         energies = fixed.index_add(0, self.rows.to(weights.device), shares)
         for component in self.components:
-            energies = energies.index_put((component.entries,), component.energies(weights, beta))
+            closed = component.energies(weights.cpu(), beta).to(weights.device)
+            energies = energies.index_put((component.entries.to(weights.device),), closed)
         return energies
 
 
