@@ -28,6 +28,12 @@ def seqebm_register_lattices(register):
 
 
 @hookimpl
+def seqebm_register_exporters(register):
+    """The exporters of the core."""
+    register("arrays", "seqebm.models.exporters:Arrays")
+
+
+@hookimpl
 def seqebm_register_losses(register):
     """The losses of DESIGN section 4, and those that know what an error costs."""
     for name, functional in (

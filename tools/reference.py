@@ -120,8 +120,8 @@ def reference() -> str:
                 if component.plugin != "core":
                     lines += [f"From the plugin {component.plugin}.", ""]
                 lines += keys(component.options_class())
-    lines += ["## Preparers and readers", ""]
-    for kind in ("preparers", "readers"):
+    lines += ["## Preparers, readers, exporters", ""]
+    for kind in ("preparers", "readers", "exporters"):
         for component in registry.all():
             if component.kind == kind and component.plugin in PLUGINS:
                 about = first_paragraph(getattr(component.load(), "__doc__", ""))

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 import seqebm
-from seqebm.cli import align, data, decode, diagnose, doctor, lm, plugins, score, train
+from seqebm.cli import align, data, decode, diagnose, doctor, export, lm, plugins, score, train
 from seqebm.errors import SeqebmError
 from seqebm.hooks import get_host
 
@@ -40,6 +40,7 @@ app.add_typer(plugins.app, name="plugins", help="List the plugins and what they 
 app.command("train")(train.train_command)
 app.command("decode")(decode.decode_command)
 app.command("diagnose")(diagnose.diagnose_command)
+app.command("export")(export.export_command)
 app.command("align")(align.align_command)
 app.command("lm")(lm.lm_command)
 app.command("score")(score.score_command)

@@ -13,6 +13,7 @@ from rich.console import Console
 from seqebm.cli.decoded_sequences import Sequences
 from seqebm.cli.decoded_words import Words
 from seqebm.errors import ConfigError, SeqebmError
+from seqebm.hooks import get_host
 
 if TYPE_CHECKING:
     from seqebm.data import Utterance
@@ -141,6 +142,7 @@ def decode_command(
         for answer, path in zip(answers, picture_paths(plot, [a.id for a in answers]), strict=True):
             kind.plot(by_id[answer.id], answer, path)
             _say(f"drawn: {path}")
+    get_host().hook.seqebm_decode_end(model=recognizer, answers=answers, output=output)
     for failure in failures:
         _say(f"error: {failure}", "red")
     if failures:

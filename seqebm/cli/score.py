@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from seqebm.errors import DataError
+from seqebm.errors import DataError, PluginError
 from seqebm.files import write_text
+from seqebm.hooks import get_host
 
 if TYPE_CHECKING:
     from seqebm.decoding.scoring import Interval, Score
@@ -67,11 +68,13 @@ def score_command(
     hypothesis_file = _find_hypotheses(hypotheses)
     reference_file = _find_reference(reference, hypothesis_file)
     speaker_file = utt2spk or _beside((hypothesis_file, reference_file), "utt2spk")
+    references = read_text(reference_file, "reference")
+    hypothesised = read_text(hypothesis_file, "hypothesis file")
     result = score(
-        read_text(reference_file, "reference"),
-        read_text(hypothesis_file, "hypothesis file"),
+        references, hypothesised,
         read_text(speaker_file, "speaker list") if speaker_file else None,
-    )
+    )  # fmt: skip
+    further = _further(set(result.as_dict()), references, hypothesised)
     intervals = _intervals(result, bootstrap, seed) if bootstrap else {}
     for ids, what in ((result.missing, "no hypothesis"), (result.extra, "no reference")):
         if ids:
@@ -80,14 +83,30 @@ def score_command(
             messages.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
     if json_file != Path("-"):
         _print(result, intervals, per_speaker)
+        for name, value in further.items():
+            typer.echo(f"{name:<20} {value:.4g}")
     if json_file is not None:
-        _write_json(json_file, result, intervals, {"samples": bootstrap, "seed": seed})
+        _write_json(json_file, result, intervals, {"samples": bootstrap, "seed": seed}, further)
     if confusion is not None:
         from seqebm.decoding.confusion import plot_confusions
 
         title = f"{hypotheses}: accuracy {result.total.accuracy:.1%}"
         plot_confusions(result.confusions, confusion, title)
         messages.print(f"drawn: {confusion}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _further(
+    names: set[str], references: dict[str, str], hypotheses: dict[str, str]
+) -> dict[str, float]:
+    """Metrics of plugins. Raises :class:`PluginError` if one's name is taken."""
+    taken = names | {"intervals", "bootstrap"}
+    found: dict[str, float] = {}
+    for metrics in get_host().hook.seqebm_score(references=references, hypotheses=hypotheses):
+        for name, value in metrics.items():
+            if name in taken or name in found:
+                raise PluginError(f"a plugin gives the metric {name!r}, a name that is taken")
+            found[name] = float(value)
+    return found
 
 
 def _find_hypotheses(path: Path) -> Path:
@@ -188,10 +207,11 @@ def _write_json(
     result: Score,
     intervals: dict[tuple[str, str], Interval | None],
     bootstrap: dict[str, Any],
+    further: dict[str, float],
 ) -> None:
     from seqebm.decoding.scoring import finite
 
-    report = result.as_dict()
+    report = result.as_dict() | {name: finite(value) for name, value in further.items()}
     report["intervals"] = {
         f"{what}_by_{unit}": [finite(span.low), finite(span.high)] if span else None
         for (what, unit), span in intervals.items()

@@ -56,6 +56,12 @@ def seqebm_register_preparers(register):
 
 
 @hookspec
+def seqebm_register_exporters(register):
+    """Register exporters of models. ``factory(options)`` returns ``export(model, destination)``,
+    which writes files in the directory ``destination`` (a Path); run by ``seqebm export``."""
+
+
+@hookspec
 def seqebm_register_commands(app):
     """Add commands to the ``seqebm`` program. ``app`` is its :class:`typer.Typer`."""
 
@@ -83,3 +89,14 @@ def seqebm_checkpoint_saved(path: Any, epoch: int):
 @hookspec
 def seqebm_train_end(exp: Any, model: Any):
     """Training is done and the model is saved in ``exp``."""
+
+
+@hookspec
+def seqebm_decode_end(model: Any, answers: list, output: Any):
+    """``seqebm decode`` has its answers; ``output`` is the directory they are in, or None."""
+
+
+@hookspec
+def seqebm_score(references: dict, hypotheses: dict):
+    """``seqebm score`` has texts by utterance id; return further metrics, a dict of name to
+    number, which are printed and go to the JSON (their names must not be taken)."""

@@ -19,6 +19,7 @@ KINDS = {
     "lattices": "lattice",
     "losses": "loss",
     "preparers": "preparer",
+    "exporters": "exporter",
 }
 
 
