@@ -45,6 +45,14 @@ def test_the_reference_is_that_of_the_code():
     assert result.returncode == 0, result.stderr
 
 
+def test_the_site_builds_without_a_warning():
+    pytest.importorskip("mkdocs")
+    command = [sys.executable, "-m", "tools.site"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert (ROOT / "build/site/docs/tutorial/index.html").exists()
+
+
 def test_every_command_hook_and_key_is_described():
     page = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
     bare = [line for line in page.splitlines() if line.startswith("| `") and "|  |" in line]
