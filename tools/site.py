@@ -20,14 +20,15 @@ def main() -> None:
     """Gather and build."""
     pages = ROOT / "build" / "pages"
     shutil.rmtree(pages, ignore_errors=True)
+    kinds = ["*.md", "*.png", "LICENSE"]
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md", "*.png", "LICENSE"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *kinds], cwd=ROOT,
+        capture_output=True, text=True, check=True,
     ).stdout.split()  # fmt: skip
     for name in listed:
         (pages / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, pages / name)
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--config-file", "mkdocs.yml"]
+    command = [sys.executable, "-m", "mkdocs", "build", "--config-file", "mkdocs.yml"]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}  # an advertisement
     sys.exit(subprocess.run(command, cwd=ROOT, env=environment).returncode)
 
