@@ -1,4 +1,4 @@
-"""docs/tutorial.md, block by block, as a newcomer would run it."""
+"""docs/tutorial.md and docs/howto.md, block by block, as a newcomer would run them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+pytest_plugins = ["seqebm.testing.fixtures"]
 
 PAGE = Path(__file__).parent.parent / "docs" / "tutorial.md"
 
@@ -30,3 +32,21 @@ def test_the_tutorial_runs(tmp_path):
     assert spoken > 60, "ten words: chance is 10"
     assert lexicon >= free and lexicon > 40, "20 words: chance is 5"
     assert (tmp_path / "word.png").exists()
+
+
+def test_the_how_to_pages_run(spoken_tones, tmp_path, monkeypatch, capsys):
+    blocks = re.findall(
+        r"```python\n(.*?)```", PAGE.with_name("howto.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert len(blocks) == 5
+    (tmp_path / "recordings").mkdir()
+    for path in spoken_tones.parent.glob("*.wav"):
+        word, number = re.fullmatch(r"([a-z]+)(\d+)", path.stem).groups()
+        (tmp_path / f"recordings/{word}-{number}.wav").symlink_to(path)
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    for block in blocks:
+        exec(compile(block, "howto.md", "exec"), names)
+    shown = capsys.readouterr().out
+    assert shown.count("%") >= 25 and "frame 0 of the input is frame 0 of template" in shown
+    assert names["found"].accuracy > 0.8
