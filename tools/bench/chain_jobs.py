@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tools.bench.devices import on_cuda
+
 Array = NDArray[np.floating]
 Job = Callable[[], Array]
 
@@ -40,17 +42,19 @@ def _case(B: int, T: int, S: int, dtype: torch.dtype = torch.float32) -> _Case:
 def _nll(S: int) -> dict[str, Callable[..., Job]]:
     """NLL forward and backward, B 32, T 200; the result is the gradient of the emissions."""
 
-    def seqebm(dtype: torch.dtype = torch.float32) -> Job:
+    def seqebm(dtype: torch.dtype = torch.float32, device: str = "cpu") -> Job:
         from seqebm.kernels import ops_chain
 
         c = _case(32, 200, S, dtype)
-        leaves = [t.requires_grad_() for t in (c.emissions, c.transitions, c.start, c.final)]
+        leaves = [
+            t.to(device).requires_grad_() for t in (c.emissions, c.transitions, c.start, c.final)
+        ]
         x, m = leaves[0], leaves[1:]
 
         def run() -> Array:
             free = ops_chain.chain_free_energy(x, c.lengths, *m, 1.0)
             right = ops_chain.chain_path_energy(x, c.lengths, c.labels, *m)
-            return torch.autograd.grad((right - free).sum(), leaves)[0].numpy()
+            return torch.autograd.grad((right - free).sum(), leaves)[0].cpu().numpy()
 
         return run
 
@@ -94,7 +98,10 @@ def _nll(S: int) -> dict[str, Callable[..., Job]]:
 
         return run
 
-    return {"seqebm": seqebm, "pytorch-crf": pytorch_crf, "torch": torch_loop}
+    return {
+        "seqebm": seqebm, "pytorch-crf": pytorch_crf, "torch": torch_loop,
+        "seqebm on CUDA": on_cuda(seqebm),
+    }  # fmt: skip
 
 
 def _energies(c: _Case, paths: list[Tensor]) -> Array:

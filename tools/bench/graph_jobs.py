@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tools.bench.devices import on_cuda
+
 Array = NDArray[np.floating]
 Job = Callable[[], Array]
 WORDS, STATES_PER_WORD, SUCCESSORS, CLASSES = 400, 5, 10, 40
@@ -62,18 +64,18 @@ def _energies(topology: Any, B: int, T: int, dtype: torch.dtype) -> tuple[Tensor
 def _sum(on_states: bool, B: int = 8, T: int = 150) -> dict[str, Callable[..., Job]]:
     """Free energy and gradients of a word loop; the result is the gradient of the emissions."""
 
-    def seqebm(dtype: torch.dtype = torch.float32) -> Job:
+    def seqebm(dtype: torch.dtype = torch.float32, device: str = "cpu") -> Job:
         from seqebm.kernels.ops_trellis import trellis_free_energy
         from seqebm.kernels.packed import pack
 
         topology = word_loop(on_states=on_states)
         packed = pack([topology])
-        leaves = [t.requires_grad_() for t in _energies(topology, B, T, dtype)]
+        leaves = [t.to(device).requires_grad_() for t in _energies(topology, B, T, dtype)]
         lengths, graph_of = torch.full((B,), T), torch.zeros(B, dtype=torch.int64)
 
         def run() -> Array:
             free = trellis_free_energy(leaves[0], lengths, packed, graph_of, leaves[1], 1.0)
-            return torch.autograd.grad(free.sum(), leaves)[0].numpy()
+            return torch.autograd.grad(free.sum(), leaves)[0].cpu().numpy()
 
         return run
 
@@ -105,7 +107,10 @@ def _sum(on_states: bool, B: int = 8, T: int = 150) -> dict[str, Callable[..., J
 
         return run
 
-    return {"seqebm": seqebm, "torch loop": torch_loop, "k2": _absent("k2"), "gtn": _absent("gtn")}
+    return {
+        "seqebm": seqebm, "torch loop": torch_loop, "k2": _absent("k2"), "gtn": _absent("gtn"),
+        "seqebm on CUDA": on_cuda(seqebm),
+    }  # fmt: skip
 
 
 def _absent(name: str) -> Callable[[], Job]:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from tools.bench import chain_jobs, graph_jobs
+from tools.bench.devices import on_cuda
 
 Array = NDArray[np.floating]
 Job = Callable[[], Array]
@@ -89,31 +90,31 @@ def _softdtw_data():
     return x, rng.normal(size=(32, 180, 40)).astype(np.float32)
 
 
-def softdtw_seqebm(dtype=torch.float32) -> Job:
+def softdtw_seqebm(dtype=torch.float32, device: str = "cpu") -> Job:
     """Soft-DTW, gamma 1, forward and backward to x; the result is the gradient."""
     from seqebm.kernels import ops
 
-    x, y = (torch.from_numpy(a).to(dtype) for a in _softdtw_data())
+    x, y = (torch.from_numpy(a).to(device, dtype) for a in _softdtw_data())
     x.requires_grad_()
     xl, yl = torch.full((len(x),), x.shape[1]), torch.full((len(y),), y.shape[1])
 
     def run() -> Array:
         energies = ops.warp_pairs(x, xl, y, yl, 1.0, "symmetric1")
-        return torch.autograd.grad(energies.sum(), x)[0].numpy()
+        return torch.autograd.grad(energies.sum(), x)[0].cpu().numpy()
 
     return run
 
 
-def softdtw_pysdtw() -> Job:
-    """pysdtw on the CPU."""
+def softdtw_pysdtw(device: str = "cpu") -> Job:
+    """pysdtw."""
     import pysdtw
 
-    x, y = (torch.from_numpy(a) for a in _softdtw_data())
+    x, y = (torch.from_numpy(a).to(device) for a in _softdtw_data())
     x.requires_grad_()
     function = pysdtw.SoftDTW(
-        gamma=1.0, dist_func=pysdtw.distance.pairwise_l2_squared, use_cuda=False
+        gamma=1.0, dist_func=pysdtw.distance.pairwise_l2_squared, use_cuda=device == "cuda"
     )
-    return lambda: torch.autograd.grad(function(x, y).sum(), x)[0].numpy()
+    return lambda: torch.autograd.grad(function(x, y).sum(), x)[0].cpu().numpy()
 
 
 def softdtw_tslearn() -> Job:
@@ -131,16 +132,16 @@ def _recogniser_data(features: int = 64):
     return *_ragged(rng, 64, 20, 60, features), *_ragged(rng, 30, 8, 12, features)
 
 
-def recogniser_seqebm(dtype=torch.float32) -> Job:
+def recogniser_seqebm(dtype=torch.float32, device: str = "cpu") -> Job:
     """64 inputs x 30 templates, asymmetric, forward and backward to both."""
     from seqebm.kernels import ops
 
     x, xl, y, yl = (torch.from_numpy(a) for a in _recogniser_data())
-    x, y = x.to(dtype).requires_grad_(), y.to(dtype).requires_grad_()
+    x, y = x.to(device, dtype).requires_grad_(), y.to(device, dtype).requires_grad_()
 
     def run() -> Array:
         energies = ops.warp_matrix(x, xl, y, yl, 1.0, "asymmetric")
-        return torch.autograd.grad(energies.sum(), (x, y))[1].numpy()
+        return torch.autograd.grad(energies.sum(), (x, y))[1].cpu().numpy()
 
     return run
 
@@ -196,11 +197,21 @@ ROWS: dict[str, tuple[str, dict[str, Callable[[], Job]]]] = {
     ),
     "softdtw": (
         "soft-DTW forward + backward, B 32, 200 x 180, D 40",
-        {"seqebm": softdtw_seqebm, "pysdtw": softdtw_pysdtw, "tslearn": softdtw_tslearn},
+        {
+            "seqebm": softdtw_seqebm,
+            "pysdtw": softdtw_pysdtw,
+            "tslearn": softdtw_tslearn,
+            "seqebm on CUDA": on_cuda(softdtw_seqebm),
+            "pysdtw on CUDA": on_cuda(softdtw_pysdtw),
+        },
     ),
     "recogniser": (
         "templates forward + backward, 64 x 30, T 20-60, L 8-12, D 64",
-        {"seqebm": recogniser_seqebm, "(matmuls only)": recogniser_matmul},
+        {
+            "seqebm": recogniser_seqebm,
+            "(matmuls only)": recogniser_matmul,
+            "seqebm on CUDA": on_cuda(recogniser_seqebm),
+        },
     ),
     "paths": (
         "best paths of 20 tables 200 x 150",

@@ -152,7 +152,8 @@ def main() -> None:
         console.print(_table(facts, f"{jobs.ROWS[row][0]}  ({load})"))
         for f in facts:
             if "missing" in f:
-                console.print(f"{f['name']} was skipped: {f['missing']} (pip install {f['name']})")
+                hint = "" if " " in f["name"] else f" (pip install {f['name']})"
+                console.print(f"{f['name']} was skipped: {f['missing']}{hint}")
         report["rows"].append({"load": [before, after], "contenders": facts})
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
