@@ -98,13 +98,17 @@ for seed in $seeds; do
       for penalty in -3 -1 0 1 3 6 10 15; do decoded "$model" "none=$penalty" dev --word-penalty "$penalty"; done
       free=$(best "$model" none)
       decoded "$model" none test --word-penalty "$free"
-      decoded "$model" 25k test --word-penalty "$free" --lexicon "$data/25k.test"
+      for penalty in -4 -2 0; do
+        decoded "$model" "25k=$penalty" dev --word-penalty "$penalty" --lexicon "$data/25k.dev"
+      done
+      lexicon=$(best "$model" 25k)
+      decoded "$model" 25k test --word-penalty "$lexicon" --lexicon "$data/25k.test"
       [ "$config" != before ] || continue
       for penalty in -3 -2 -1 0; do
         decoded "$model" "ngram=$penalty" dev --word-penalty "$penalty" --lm "$data/characters.arpa"
       done
       decoded "$model" ngram test --word-penalty "$(best "$model" ngram)" --lm "$data/characters.arpa"
-      decoded "$model" 50k test --word-penalty "$free" --lexicon "$data/50k.test"
+      decoded "$model" 50k test --word-penalty "$lexicon" --lexicon "$data/50k.test"
     done
   fi
 done
