@@ -38,10 +38,11 @@ def plugins_command(
         return
     console = Console()
     table = Table(
-        "plugin", "distribution", "version", "state", title="Plugins", title_justify="left"
+        "plugin", "distribution", "version", "hooks", title="Plugins", title_justify="left"
     )
     for info in host.plugins:
-        state = Text(f"broken: {info.error}", "red") if info.error else f"{len(info.hooks)} hooks"
+        hooks = ", ".join(hook.removeprefix("seqebm_") for hook in info.hooks)
+        state = Text(f"broken: {info.error}", "red") if info.error else hooks
         table.add_row(Text(info.name), info.distribution, info.version, state)
     console.print(table)
     table = Table("kind", "name", "plugin", "source", title="Components", title_justify="left")
