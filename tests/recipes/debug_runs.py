@@ -1,6 +1,6 @@
 """A short training of every configuration of the recipes, on a toy corpus of its kind.
 
-A program of its own (``test_recipe_registry.py`` runs it), because recipes' local plugins stay loaded.
+A program of its own (test_recipe_registry.py runs it), as local plugins of recipes stay loaded.
 usage: PYTHONPATH=tests python tests/recipes/debug_runs.py DIRECTORY TONES
 """
 
