@@ -126,8 +126,9 @@ def one(config: str, loss: str, seed: int, data: Path, out: Path) -> dict:
         train(start, data / "train", begun)
     made = load_config(f"conf/{config}.yaml", [*settings, f"training.init={begun}"])
     probe = Recognizer.load(begun)
-    chosen = torch.randperm(2000, generator=torch.Generator().manual_seed(0))[:192].tolist()
     shown = dataset(probe, data / "train")
+    order = torch.Generator().manual_seed(0)
+    chosen = torch.randperm(min(2000, len(shown)), generator=order)[:192].tolist()
     batches = batches_of([shown[i] for i in chosen])
     judge = Recognizer(made, probe.vocabulary)
     probe.loss, probe.beta = judge.loss, judge.beta

@@ -31,7 +31,7 @@ def main() -> None:
         config = begun.parts[-3]
         start = Recognizer.load(begun)
         inks = dataset(start, data / "train")
-        batches = list(batches_of([inks[i] for i in range(0, 640, 5)]))
+        batches = list(batches_of([inks[i] for i in range(0, min(640, len(inks)), 5)]))
         models = {}
         for loss in wanted(config, "all"):
             if not (exp / config / loss).is_dir():
