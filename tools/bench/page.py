@@ -26,7 +26,7 @@ times; the error is the largest, relative to our own result in float64.
 def rows(report: dict[str, Any]) -> list[str]:
     """The table of one file."""
     lines = [
-        f"\n## {report['threads']} thread(s), {report['cores']} cores, {report['machine']}, Python "
+        f"## {report['threads']} thread(s), {report['cores']} cores, {report['machine']}, Python "
         f"{report['python']}\n",
         "| row | load | contender | ms | quartiles | x | error |",
         "|---|---|---|---|---|---|---|",
@@ -46,7 +46,8 @@ def rows(report: dict[str, Any]) -> list[str]:
                     ratio, error,
                 ]  # fmt: skip
             else:
-                cells += ["not installed" if "missing" in facts else "failed", "", "", ""]
+                cells += [f"skipped: {facts['missing']}" if "missing" in facts else "failed"]
+                cells += ["", "", ""]
             lines.append(f"| {' | '.join(cells)} |")
     return lines
 
