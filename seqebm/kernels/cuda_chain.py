@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from seqebm.kernels.cuda import cuda, gibbs, kernel, on_device, soft_minimum, threads_for
+from seqebm.lengths import valid_frames
 
 
 @kernel
@@ -203,7 +204,7 @@ def path_energies(
 ) -> Tensor:  # fmt: skip
     """The operator ``seqebm::chain_path_energies`` on a device."""
     ends, y = on_device([lengths, labels], emissions.device)
-    valid = torch.arange(y.shape[1], device=y.device) < ends[:, None]
+    valid = valid_frames(ends, y.shape[1])
     scores = emissions.gather(2, y[:, :, None]).squeeze(2).double().where(valid, 0.0)
     pairs = transitions[y[:, :-1], y[:, 1:]].double().where(valid[:, 1:], 0.0)
     last = y.gather(1, ends[:, None] - 1).squeeze(1)

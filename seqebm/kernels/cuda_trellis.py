@@ -21,7 +21,7 @@ ENTRY, ARC, STATE, START, FINAL, EMITTING, ARCS, STATES = range(8)
 
 
 @device_function
-def _pulled(s, b, t, first, last, arrays, energies, emissions, e0, a0, row, beta):
+def _pulled(b, t, first, last, arrays, energies, emissions, e0, a0, row, beta):
     """Free energy of reaching a state over its emitting arcs ``first .. last`` of the pull arrays.
 
     ``beta`` = inf gives the least energy.
@@ -77,7 +77,7 @@ def _step(b, t, g, lane, width, bounds, pull_end, arrays, energies, emissions, b
         place = bounds[g, STATE] + s
         first = pull_end[place - 1] if s > 0 else 0
         row[s] = _pulled(
-            s, b, t, first, pull_end[place], arrays, energies, emissions, bounds[g, ENTRY],
+            b, t, first, pull_end[place], arrays, energies, emissions, bounds[g, ENTRY],
             bounds[g, ARC], before, beta,
         )  # fmt: skip
 

@@ -36,29 +36,33 @@ _limits = device_function(row_limits)
 
 
 @device_function
-def _least(local, i, j, T, L, di, dj, weight, penalty, table, ring):
+def _by_step(k, local, i, j, di, dj, weight, penalty, table, ring):
+    """Energy of reaching a cell by step ``k``; inf where that would come from outside."""
+    u, v = i - di[k], j - dj[k]
+    if u < 0 or v < 0:
+        return math.inf
+    return candidate(table[(u + v) % ring, u], local[i, j] + 0.0, weight[k], penalty[k])
+
+
+@device_function
+def _least(local, i, j, di, dj, weight, penalty, table, ring):
     """Least energy of reaching a cell, and the step that is listed first among those of it."""
     least, chosen = math.inf, -1
     for k in range(di.size):
-        u, v = i - di[k], j - dj[k]
-        if u >= 0 and v >= 0:
-            energy = candidate(table[(u + v) % ring, u], local[i, j] + 0.0, weight[k], penalty[k])
-            if energy < least:
-                least, chosen = energy, k
+        energy = _by_step(k, local, i, j, di, dj, weight, penalty, table, ring)
+        if energy < least:
+            least, chosen = energy, k
     return least, chosen
 
 
 @device_function
-def _share(k, local, i, j, T, L, di, dj, weight, penalty, table, ring, beta, hard):
+def _share(k, local, i, j, di, dj, weight, penalty, table, ring, beta, hard):
     """Probability that a path which reaches a cell does so by step ``k``."""
-    u, v = i - di[k], j - dj[k]
-    if u < 0 or v < 0:
-        return 0.0
-    energy = candidate(table[(u + v) % ring, u], local[i, j] + 0.0, weight[k], penalty[k])
+    energy = _by_step(k, local, i, j, di, dj, weight, penalty, table, ring)
     if energy == math.inf:
         return 0.0
     if hard:
-        _, chosen = _least(local, i, j, T, L, di, dj, weight, penalty, table, ring)
+        _, chosen = _least(local, i, j, di, dj, weight, penalty, table, ring)
         return 1.0 if chosen == k else 0.0
     return math.exp((table[(i + j) % ring, i] - energy) * beta)
 
@@ -89,17 +93,14 @@ def warp_sweep(
                     if d == 0:
                         value = own[0, 0] + 0.0
                     else:
-                        value, _ = _least(own, i, j, T, L, di, dj, weight, penalty, table, ring)
+                        value, _ = _least(own, i, j, di, dj, weight, penalty, table, ring)
                         if not hard and value < math.inf:
                             total = 0.0
                             for k in range(di.size):
-                                u, v = i - di[k], j - dj[k]
-                                if u >= 0 and v >= 0:
-                                    energy = candidate(
-                                        table[(u + v) % ring, u], own[i, j] + 0.0, weight[k],
-                                        penalty[k],
-                                    )  # fmt: skip
-                                    total += gibbs(energy, value, beta)
+                                energy = _by_step(
+                                    k, own, i, j, di, dj, weight, penalty, table, ring
+                                )
+                                total += gibbs(energy, value, beta)
                             value = soft_minimum(value, total, 1.0 / beta)
             table[d % ring, i] = value
         cuda.syncthreads()
@@ -118,14 +119,14 @@ def warp_sweep(
                         u, v = i + di[k], j + dj[k]
                         if u < T and v < L and table[(u + v) % ring, u] < math.inf:
                             visit += seen[(u + v) % visit_ring, u] * _share(
-                                k, own, u, v, T, L, di, dj, weight, penalty, table, ring, beta, hard
+                                k, own, u, v, di, dj, weight, penalty, table, ring, beta, hard
                             )
                     amount = 1.0
                     if d > 0:
                         amount = 0.0
                         for k in range(di.size):
                             amount += weight[k] * _share(
-                                k, own, i, j, T, L, di, dj, weight, penalty, table, ring, beta, hard
+                                k, own, i, j, di, dj, weight, penalty, table, ring, beta, hard
                             )
                     out[i, j] = visit * amount
                 seen[d % visit_ring, i] = visit
@@ -155,9 +156,7 @@ def warp_best(
                     if d == 0:
                         value = own[0, 0] + 0.0
                     else:
-                        value, chosen = _least(
-                            own, i, j, T, L, di, dj, weight, penalty, table, ring
-                        )
+                        value, chosen = _least(own, i, j, di, dj, weight, penalty, table, ring)
                 back[p, i, j] = chosen
             table[d % ring, i] = value
         cuda.syncthreads()
@@ -179,14 +178,14 @@ def warp_best(
             sizes[p] = paths.shape[1] - at
 
 
-def _steps(steps: Sequence[float], device: torch.device) -> tuple[list[Tensor], int, int]:
-    """di, dj, weight, penalty on a device; rings of diagonals for energies and visits."""
+def _steps(steps: Sequence[float], device: torch.device) -> tuple[list[Tensor], int]:
+    """di, dj, weight, penalty on a device; diagonals that a step sees, its own included."""
     table = torch.tensor(list(steps), dtype=torch.float64).view(-1, 4)
     reach = int(table[:, :2].sum(1).max())
     columns = [
         table[:, 0].long(), table[:, 1].long(), table[:, 2].contiguous(), table[:, 3].contiguous()
     ]  # fmt: skip
-    return on_device(columns, device), reach + 1, reach + 1
+    return on_device(columns, device), reach + 1
 
 
 def free_energies(
@@ -197,10 +196,9 @@ def free_energies(
     check_local(local.detach(), t_lengths, l_lengths)
     N, M, T, L = local.shape
     device, new = local.device, torch.float64
-    rules, ring, visit_ring = _steps(steps, device)
+    rules, visit_ring = _steps(steps, device)
     pairs = local.detach().reshape(N * M, T, L)
-    if with_posterior:
-        ring = T + L
+    ring = T + L if with_posterior else visit_ring
     tables = torch.empty(N * M, ring, T, dtype=new, device=device)
     visits = torch.zeros(N * M, visit_ring if with_posterior else 0, T, dtype=new, device=device)
     gradient = torch.zeros(
@@ -249,7 +247,7 @@ def best_paths(
     """Least energies (P,) float64 on the device and P paths, each (n, 2) int64 on the CPU."""
     P, T, L = local.shape
     device = local.device
-    rules, ring, _ = _steps(steps, device)
+    rules, ring = _steps(steps, device)
     tables = torch.empty(P, ring, T, dtype=torch.float64, device=device)
     back = torch.empty(P, T, L, dtype=torch.int8, device=device)
     energies = torch.empty(P, dtype=torch.float64, device=device)
