@@ -17,7 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from seqebm.kernels import cells
-from seqebm.kernels.cpu_rows import JIT, LANES
+from seqebm.kernels.cpu_rows import LANES, LEAF
 from seqebm.kernels.lanes import load, splat, store, where_less, zero_like
 
 #: Sequences that share a read of the matrix, and columns of a panel.
@@ -47,7 +47,7 @@ def padded_vector(vector: Floats, fill: float) -> Floats:
     return wide
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def sum_quad(rows, at, slot, panels, panel_at, states, out, out_at, stride, width):
     """``out[q] = sum over i of rows[q, i] * panel[i]`` for the four slots from ``slot``.
 
@@ -86,7 +86,7 @@ def sum_quad(rows, at, slot, panels, panel_at, states, out, out_at, stride, widt
     store(out, out_at + 3 * stride + lanes, s31)
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def min_quad(rows, at, slot, panels, panel_at, states, out, out_at, stride, width):
     """``out[q] = min over i of rows[q, i] + panel[i]``; arguments as in :func:`sum_quad`."""
     lanes = len(width)
@@ -119,7 +119,7 @@ def min_quad(rows, at, slot, panels, panel_at, states, out, out_at, stride, widt
     store(out, out_at + 3 * stride + lanes, s31)
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def fold_min(lanes_value, buffer, width):
     """The least of W lanes; ``buffer`` (W) is overwritten."""
     store(buffer, 0, lanes_value)
@@ -132,7 +132,7 @@ def fold_min(lanes_value, buffer, width):
     return cells.smaller(cells.smaller(a, b), cells.smaller(c, d))
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def fold_max(lanes_value, buffer, width):
     """The greatest of W lanes; ``buffer`` (W) is overwritten."""
     store(buffer, 0, lanes_value)
@@ -145,7 +145,7 @@ def fold_max(lanes_value, buffer, width):
     return max(max(a, b), max(c, d))
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def fold_sum(lanes_value, buffer, width):
     """The sum of W lanes, in float64; ``buffer`` (W) is overwritten."""
     store(buffer, 0, lanes_value)
@@ -158,7 +158,7 @@ def fold_sum(lanes_value, buffer, width):
     return (a + b) + (c + d)
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def copy_row(source, begin, states, row, wide, buffer, width):
     """Copy ``states`` energies to ``row`` (``wide``), pad with +inf; returns the least of them."""
     lanes = len(width)
@@ -177,7 +177,7 @@ def copy_row(source, begin, states, row, wide, buffer, width):
     return lowest
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def scale_row(source, begin, wide, factor, floor, out, out_at, width):
     """``out = source * factor``, with what is below ``floor`` set to 0."""
     lanes = len(width)

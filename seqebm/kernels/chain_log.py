@@ -15,7 +15,7 @@ from numba import njit
 
 from seqebm.kernels import cells
 from seqebm.kernels.chain_blocks import copy_row, fold_min, fold_sum
-from seqebm.kernels.cpu_rows import ENTRY, JIT, fill, take
+from seqebm.kernels.cpu_rows import ENTRY, LEAF, fill, take
 from seqebm.kernels.lanes import (
     gibbs,
     infinity_like,
@@ -29,7 +29,7 @@ from seqebm.kernels.lanes import (
 )
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _forward(alphas, before, here, row, transitions, states, wide, beta, least, shares, width):
     """alphas[here] from alphas[before] and the emissions ``row``.
 
@@ -58,7 +58,7 @@ def _forward(alphas, before, here, row, transitions, states, wide, beta, least, 
         store(shares, here + j, where_less(zero, total, one / total, zero))
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _backward(alphas, before, at, transitions, states, wide, beta, least, shares, posterior,
               previous, counts, buffer, width):  # fmt: skip
     """Spread ``posterior`` over the arcs into its states: ``counts``, and ``previous`` (wide)."""
@@ -76,7 +76,7 @@ def _backward(alphas, before, at, transitions, states, wide, beta, least, shares
         previous[i] = fold_sum(total, buffer, width)
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _end(alphas, here, final, wide, beta, posterior, buffer, width):
     """Free energy at the end, and the ``posterior`` (wide) of the last label."""
     lanes = len(width)

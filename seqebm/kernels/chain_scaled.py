@@ -32,11 +32,11 @@ from seqebm.kernels.chain_blocks import (
     scale_row,
     sum_quad,
 )
-from seqebm.kernels.cpu_rows import ENTRY, JIT, fill, take
+from seqebm.kernels.cpu_rows import ENTRY, LEAF, fill, take
 from seqebm.kernels.lanes import gibbs, load, splat, store, where_less
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _gibbs_row(row, wide, least, beta, out, out_at, width):
     """``out = exp(-beta (row - least))``; zeros where nothing is possible (least = inf)."""
     if math.isinf(least):
@@ -48,7 +48,7 @@ def _gibbs_row(row, wide, least, beta, out, out_at, width):
         store(out, out_at + j, gibbs(load(row, j, width), base, beta_lanes))
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _multiply_row(out, out_at, by, by_at, wide, buffer, width):
     """``out *= by``; returns the greatest product (at least 0)."""
     most = splat(0.0, out, width)
@@ -59,7 +59,7 @@ def _multiply_row(out, out_at, by, by_at, wide, buffer, width):
     return fold_max(most, buffer, width)
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _row_max(row, at, wide, buffer, width):
     """The greatest number of a row of numbers >= 0."""
     most = splat(0.0, row, width)
@@ -69,7 +69,7 @@ def _row_max(row, at, wide, buffer, width):
     return fold_max(most, buffer, width)
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _dot(a, a_at, b, b_at, wide, buffer, width):
     total = splat(0.0, a, width)
     for j in range(0, wide, len(width)):
@@ -77,7 +77,7 @@ def _dot(a, a_at, b, b_at, wide, buffer, width):
     return fold_sum(total, buffer, width)
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _posterior_row(a, a_at, b, b_at, states, factor, out, out_at, width):
     """``out[:states] = a * b * factor``, without touching what lies beyond."""
     lanes = len(width)
@@ -89,7 +89,7 @@ def _posterior_row(a, a_at, b, b_at, states, factor, out, out_at, width):
         out[out_at + j] = a[a_at + j] * b[b_at + j] * factor
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def multiply_squad(rows, at, active, panels, states, wide, out, width):
     """``out[slot] = rows[slot] @ matrix`` for the first ``active`` slots, in whole quads."""
     quads = (active + QUAD - 1) // QUAD
@@ -103,7 +103,7 @@ def multiply_squad(rows, at, active, panels, states, wide, out, width):
             )  # fmt: skip
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _inverse(value):
     return 1.0 / value if value > 0.0 else 0.0
 

@@ -21,11 +21,11 @@ from numba import njit
 
 from seqebm.kernels import cells
 from seqebm.kernels.chain_blocks import PANEL, QUAD, fold_min, min_quad
-from seqebm.kernels.cpu_rows import ENTRY, JIT, take
+from seqebm.kernels.cpu_rows import ENTRY, LEAF, take
 from seqebm.kernels.lanes import load, splat, store, where_less, zero_like
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _next_row(out, out_at, row, row_at, shift, wide, table, table_at, buffer, width):
     """``table = out + (row - shift)``; returns the least of it."""
     least = splat(math.inf, out, width)
@@ -37,7 +37,7 @@ def _next_row(out, out_at, row, row_at, shift, wide, table, table_at, buffer, wi
     return fold_min(least, buffer, width)
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _leave(out, out_at, wide, same, transitions, source, label, width):
     """Let paths leave the target at this frame: from ``source`` to any label but ``label``."""
     own = out[out_at + label]
@@ -48,7 +48,7 @@ def _leave(out, out_at, wide, same, transitions, source, label, width):
     out[out_at + label] = own
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _charge(row, states, label, cost):
     """Emissions less the cost of a wrong label."""
     for j in range(states):
@@ -56,7 +56,7 @@ def _charge(row, states, label, cost):
             row[j] -= cost
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _least_sum(a, a_at, b, b_at, wide, least, first, width):
     """The least of ``a + b`` and its first index; ``least`` and ``first`` (W) are scratch."""
     lanes = len(width)
@@ -75,7 +75,7 @@ def _least_sum(a, a_at, b, b_at, wide, least, first, width):
     return lowest, place
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _trace(table, begin, wide, length, columns, final, targets, same, path, least, first, width):
     """Labels of the best path from the table of an item; ``path`` (T,) is written.
 

@@ -16,7 +16,7 @@ from seqebm.kernels.cpu_features import BLOCK, features_worker, pack_templates
 from seqebm.kernels.cpu_paths import paths_worker
 from seqebm.kernels.cpu_rows import LANES, WIDTH
 from seqebm.kernels.cpu_tables import tables_worker
-from seqebm.kernels.threads import launch
+from seqebm.kernels.threads import launch, threads_for, workspace
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]
@@ -66,7 +66,8 @@ def free_energies(
         local: (N, M, T, L) dense in any order of strides. Fastest when M is the innermost, as the
             lanes then are contiguous.
         t_lengths, l_lengths: (N, M).
-        gradient: None, or an array of the shape and strides of ``local`` to write gradients to.
+        gradient: None, or an array of the shape and strides of ``local`` to write gradients to; it
+            may be ``local`` itself.
 
     Returns:
         energies (N, M) and, of the same shape, whether a valid local energy is NaN or -inf.
@@ -88,11 +89,15 @@ def free_energies(
         order = np.full(-(-N * M // LANES) * LANES, -1)
         order[: N * M] = np.lexsort((-ls, -ts))
     order = order.reshape(-1)
+    groups = order.size // LANES
+    steps = len(rules.steps) // 4
+    room = int(ts.max()) * int(ls.max()) * steps * LANES * threads_for(groups)
     launch(
-        tables_worker, order.size // LANES, _flat(local), offsets, t_stride, l_stride, T, L,
+        tables_worker, groups, _flat(local), offsets, t_stride, l_stride, T, L,
         order, ts, ls, *rules.arrays(local.dtype), _kernel_beta(beta, local.dtype), rules.band,
         rules.slope, energies.reshape(-1), bad,
-        gradient is not None, _flat(local if gradient is None else gradient), WIDTH,
+        gradient is not None, _flat(local if gradient is None else gradient),
+        workspace(0 if gradient is None else room, local.dtype), WIDTH,
     )  # fmt: skip
     return energies, bad.reshape(N, M) > 0
 

@@ -15,7 +15,7 @@ from numba import njit
 
 from seqebm.kernels.cpu_rows import (
     ENTRY,
-    JIT,
+    LEAF,
     advance_row,
     fill,
     next_row,
@@ -49,7 +49,7 @@ def pack_templates(y, offsets, stride, order, lengths, starts, packed, width):
             packed[at + n * lanes] = y[offsets[template] + n]
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _local_block(x, at, features, packed, begin, columns, local, width):
     """Squared distances of BLOCK input frames to a group of templates."""
     lanes = len(width)

@@ -40,6 +40,9 @@ WIDTH = Width(LANES)
 #: calls is cached on disk (ENTRY), and its signature has a Width: see there.
 JIT: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 ENTRY: dict[str, Any] = {**JIT, "cache": True}
+#: Options of functions that neither keep nor make arrays: without reference counts, which cost more
+#: than what small functions do, above all where two threads count the references of one array.
+LEAF: dict[str, Any] = {**JIT, "_nrt": False}
 
 row_limits = njit(**JIT)(patterns.row_limits)
 
@@ -55,14 +58,14 @@ def take(typingctx, counter):
     return types.int64(counter), codegen
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def fill(array, start, stop, number):
     """``array[start:stop] = number``."""
     for n in range(start, stop):
         array[n] = number
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def start_tables(rows, shifts, base, lanes):
     """Before the first row: nothing is reachable."""
     fill(rows, 0, rows.size, math.inf)
@@ -71,7 +74,7 @@ def start_tables(rows, shifts, base, lanes):
         base[lane] = 0.0
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def row_span(i, t_lengths, l_lengths, columns, band, slope, limits, width):
     """Fill ``limits`` (2 W) with each lane's first and last column; return the span of them all.
 
@@ -90,7 +93,7 @@ def row_span(i, t_lengths, l_lengths, columns, band, slope, limits, width):
     return max(first, 0), min(last, columns - 1)
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def next_row(i, rows, length, shifts, base, least, extra, at, di, dj, penalty, ring, pad, width):
     """Move the base to row ``i`` and prepare its steps.
 
@@ -124,7 +127,7 @@ def next_row(i, rows, length, shifts, base, least, extra, at, di, dj, penalty, r
     return (i % ring) * length + pad * lanes
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def advance_row(
     i, local, begin, rows, extra, at, weight, beta, first, last, windowed, limits, least,
     keep, shares, shares_at, width,

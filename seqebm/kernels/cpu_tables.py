@@ -15,7 +15,7 @@ from numba import njit
 
 from seqebm.kernels.cpu_rows import (
     ENTRY,
-    JIT,
+    LEAF,
     advance_row,
     fill,
     next_row,
@@ -26,7 +26,7 @@ from seqebm.kernels.cpu_rows import (
 from seqebm.kernels.lanes import load, splat, store, where_less, zero_like
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _gather_row(flat, offsets, stride, together, lengths, columns, local, bad, width):
     """Copy one row of W tables to lanes; padding becomes 0, so that it can hold anything.
 
@@ -68,7 +68,7 @@ def _gather_row(flat, offsets, stride, together, lengths, columns, local, bad, w
             local[j * lanes + lane] = 0.0
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _scatter_row(flat, offsets, stride, together, size, columns, local, width):
     """Copy one row of lanes to ``size`` tables of ``columns`` columns."""
     lanes = len(width)
@@ -87,10 +87,11 @@ def _scatter_row(flat, offsets, stride, together, size, columns, local, width):
             flat[at + j * stride] = local[j * lanes + lane]
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _posteriors(
     rows_t, columns, spans, shares, visits, weight, di, dj, ring, pad, t_lengths, l_lengths,
-    finite, gradient, offsets, t_stride, l_stride, together, size, t_full, l_full, local, width,
+    finite, gradient, offsets, t_stride, l_stride, together, size, t_full, l_full, local, at_row,
+    width,
 ):  # fmt: skip
     """Walk back from the ends: spread each cell's visits over the steps that led to it."""
     lanes = len(width)
@@ -98,7 +99,6 @@ def _posteriors(
     length = (columns + pad) * lanes
     fill(visits, 0, visits.size, 0.0)
     fill(local, 0, l_full * lanes, 0.0)
-    at_row = np.empty(lanes, np.int64)
     for i in range(t_full - 1, -1, -1):
         for lane in range(lanes):
             at_row[lane] = offsets[lane] + i * t_stride
@@ -132,12 +132,12 @@ def _posteriors(
 @njit(**ENTRY)
 def tables_worker(
     counter, flat, offsets, t_stride, l_stride, t_full, l_full, order, t_lengths, l_lengths,
-    di, dj, weight, penalty, beta, band, slope, energies, bad, keep, gradient, width,
+    di, dj, weight, penalty, beta, band, slope, energies, bad, keep, gradient, scratch, width,
 ):  # fmt: skip
     """Take groups of W pairs until none is left.
 
     Args:
-        counter: (1,) int64, the next group.
+        counter: (2,) int64, the next group, and the next thread.
         flat: 1-D view of the local energies, float32 or float64; pair p has frame (i, j) at
             ``offsets[p] + i * t_stride + j * l_stride``.
         t_full, l_full: shape of one table, padding included.
@@ -148,7 +148,9 @@ def tables_worker(
         beta, band, slope: inverse temperature and window limits, inf allowed.
         energies: (P,) float64, written.
         bad: (P,) written: 1 where a valid local energy is NaN or -inf.
-        keep: whether to write ``gradient``, laid out as ``flat``; zero in the padding.
+        keep: whether to write ``gradient``, laid out as ``flat``; zero in the padding. It may be
+            ``flat`` itself, which is then written over.
+        scratch: with ``keep``, room for the shares of one group in each thread.
     """
     lanes = len(width)
     steps = di.size
@@ -159,7 +161,9 @@ def tables_worker(
     t_most, l_most = t_lengths.max(), l_lengths.max()
     rows = np.empty(ring * (l_most + pad) * lanes, dtype)
     visits = np.empty(ring * (l_most + pad) * lanes if keep else 0, dtype)
-    shares = np.empty(t_most * l_most * steps * lanes if keep else 0, dtype)
+    room = t_most * l_most * steps * lanes if keep else 0
+    place = take(counter[1:]) * room
+    shares = scratch[place : place + room]
     local = np.empty(l_full * lanes, dtype)
     shifts = np.empty(ring * lanes, dtype)
     extra = np.empty(steps * lanes, dtype)
@@ -227,5 +231,5 @@ def tables_worker(
             _posteriors(
                 rows_t, columns, spans, shares, visits, weight, di, dj, ring, pad, ts, ls,
                 finite, gradient, group_offsets, t_stride, l_stride, together, size, t_full,
-                l_full, local, width,
+                l_full, local, at_row, width,
             )  # fmt: skip

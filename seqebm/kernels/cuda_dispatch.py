@@ -13,6 +13,7 @@ import torch
 
 _OPERATORS = {
     "warp_free_energies": ("cuda_warp", "free_energies"),
+    "warp_pair_energies": ("cuda_warp", "pair_energies"),
     "warp_feature_energies": ("cuda_warp", "feature_energies"),
     "trellis_free_energies": ("cuda_trellis_ops", "free_energies"),
     "trellis_emission_gradient": ("cuda_trellis_ops", "emission_gradient"),

@@ -28,6 +28,7 @@ from seqebm.kernels.cuda import (
     threads_for,
 )
 from seqebm.kernels.patterns import row_limits
+from seqebm.kernels.warp_operators import squared_distances
 
 #: Bytes of the tables of local energies that are made at a time without a gradient.
 TABLE_BYTES = 1 << 28
@@ -217,6 +218,18 @@ def free_energies(
         return found, local.new_empty(0)
     posterior = torch.empty_like(local)  # of its strides
     return found, posterior.copy_(gradient.view(N, M, T, L))
+
+
+def pair_energies(
+    x: Tensor, t_lengths: Tensor, y: Tensor, l_lengths: Tensor, beta: float,
+    steps: Sequence[float], band: float, slope: float, with_posterior: bool,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """The operator ``seqebm::warp_pair_energies`` on a device."""
+    energies, posterior = free_energies(
+        squared_distances(x, y)[None], t_lengths[None], l_lengths[None], beta, steps, band, slope,
+        with_posterior,
+    )  # fmt: skip
+    return energies[0], posterior[0] if with_posterior else posterior
 
 
 def feature_energies(

@@ -18,7 +18,7 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seqebm.kernels.cpu_rows import ENTRY, JIT, WIDTH, take
+from seqebm.kernels.cpu_rows import ENTRY, LEAF, WIDTH, take
 from seqebm.kernels.packed import Topology
 from seqebm.kernels.threads import launch
 
@@ -168,7 +168,7 @@ def concatenate_dags(packs: Sequence[Dags]) -> Dags:
     return Dags(*offsets, *(torch.cat(column) for column in columns[4:]))
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _into(energies, first, fan, source, entry, alphas):
     """Energy of the paths that come by one entry of the fan-in."""
     energy = energies[first + entry[fan]]

@@ -16,11 +16,9 @@ lengths may lie anywhere. Anywhere else is an error that says what to do.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from seqebm.kernels import cpu, cuda_dispatch
 from seqebm.kernels.checks import (
@@ -30,96 +28,12 @@ from seqebm.kernels.checks import (
     check_lengths,
     check_local,
     check_size,
-    refuse_local,
 )
 from seqebm.kernels.patterns import StepPattern, Window, get_pattern
+from seqebm.kernels.warp_operators import offset, squared_factors
 from seqebm.lengths import valid_frames
 
 METRICS = ("sqeuclidean", "cosine")
-
-
-# Defined by schema and not by ``custom_op``, which does the same but imports torch's compiler at
-# the first call: more than a second, which recognition has no use for.
-_RULES = "float beta, float[] steps, float band, float slope"
-torch.library.define(
-    "seqebm::warp_free_energies",
-    f"(Tensor local, Tensor t_lengths, Tensor l_lengths, {_RULES}, bool with_posterior)"
-    " -> (Tensor, Tensor)",
-)
-torch.library.define(
-    "seqebm::warp_feature_energies",
-    f"(Tensor x, Tensor x_lengths, Tensor y, Tensor y_lengths, {_RULES}) -> Tensor",
-)
-
-
-@torch.library.impl("seqebm::warp_free_energies", "cpu")
-def _free_energies(
-    local: Tensor, t_lengths: Tensor, l_lengths: Tensor, beta: float,
-    steps: Sequence[float], band: float, slope: float, with_posterior: bool,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Free energies (N, M) of tables (N, M, T, L) and their gradient, or (0,) without it."""
-    table = local.detach()
-    if not torch.ops.aten.is_non_overlapping_and_dense(table):
-        table = table.contiguous()
-    posterior = torch.empty_like(table) if with_posterior else table.new_empty(0)
-    rules = cpu.Rules(tuple(steps), band, slope)
-    energies, bad = cpu.free_energies(
-        table.numpy(), t_lengths.numpy(), l_lengths.numpy(), beta, rules,
-        posterior.numpy() if with_posterior else None,
-    )  # fmt: skip
-    if bad.any():
-        refuse_local(table, t_lengths, l_lengths, torch.from_numpy(bad))
-    return torch.from_numpy(energies).to(table.dtype), posterior
-
-
-@torch.library.register_fake("seqebm::warp_free_energies")
-def _(local, t_lengths, l_lengths, beta, steps, band, slope, with_posterior):
-    N, M, _, _ = local.shape
-    return local.new_empty(N, M), torch.empty_like(local) if with_posterior else local.new_empty(0)
-
-
-def _keep_posterior(ctx, inputs, output) -> None:
-    energies, posterior = output
-    ctx.mark_non_differentiable(posterior)
-    ctx.set_materialize_grads(False)  # else a table of zeros comes back for the posterior
-    ctx.save_for_backward(torch.isinf(energies), posterior)
-
-
-@once_differentiable
-def _posterior_backward(ctx, energies_gradient, _):
-    if energies_gradient is None:
-        return (None,) * 8
-    infeasible, posterior = ctx.saved_tensors
-    # 0 * inf is not a number: a loss of an infeasible pair may send back an infinite gradient.
-    factor = energies_gradient.masked_fill(infeasible, 0.0)
-    return posterior * factor[:, :, None, None], *([None] * 7)
-
-
-torch.library.register_autograd(
-    "seqebm::warp_free_energies", _posterior_backward, setup_context=_keep_posterior
-)
-
-
-@torch.library.impl("seqebm::warp_feature_energies", "cpu")
-def _feature_energies(
-    x: Tensor, x_lengths: Tensor, y: Tensor, y_lengths: Tensor, beta: float,
-    steps: Sequence[float], band: float, slope: float,
-) -> Tensor:  # fmt: skip
-    """Free energies (B, M) of inputs (B, T, D) against templates (M, L, D), without gradient."""
-    energies = cpu.free_energies_of_features(
-        x.detach().contiguous().numpy(), x_lengths.numpy(), y.detach().contiguous().numpy(),
-        y_lengths.numpy(), beta, cpu.Rules(tuple(steps), band, slope),
-    )  # fmt: skip
-    return torch.from_numpy(energies).to(x.dtype)
-
-
-@torch.library.register_fake("seqebm::warp_feature_energies")
-def _(x, x_lengths, y, y_lengths, beta, steps, band, slope):
-    return x.new_empty(x.shape[0], y.shape[0])
-
-
-for _name in ("warp_free_energies", "warp_feature_energies"):
-    cuda_dispatch.register(_name)
 
 
 def _arguments(
@@ -217,24 +131,11 @@ def _check_metric(metric: str) -> None:
         raise ValueError(f"metric {metric!r} is not one of {', '.join(METRICS)}")
 
 
-def _origin(y: Tensor) -> Tensor:
-    """A point (D,) amid the data. Distances to it stay small, and so do their rounding errors.
-
-    The first frames of the templates are used because they are never padding.
-    """
-    return y.detach()[:, 0].mean(0) if len(y) else y.new_zeros(y.shape[-1])
-
-
 def _factors(x: Tensor, y: Tensor, metric: str) -> tuple[Tensor, Tensor, float]:
     """(u, v, constant) such that the local energy is ``constant + u . v``: one matmul does it."""
     if metric == "cosine":
         return -_unit(x), _unit(y), 1.0
-    origin = _origin(y)
-    x, y = x - origin, y - origin
-    xx, yy = (x * x).sum(-1, keepdim=True), (y * y).sum(-1, keepdim=True)
-    u = torch.cat((-2.0 * x, xx, torch.ones_like(xx)), -1)
-    v = torch.cat((y, torch.ones_like(yy), yy), -1)
-    return u, v, 0.0
+    return *squared_factors(*offset(x, y)), 0.0
 
 
 def local_energy(x: Tensor, y: Tensor, metric: str = "sqeuclidean") -> Tensor:
@@ -367,8 +268,9 @@ def warp_pairs(
     ls = check_lengths(y_lengths, len(y), y.shape[1], "y_lengths")
     check_features("x", x, ts)
     check_features("y", y, ls)
-    u, v, constant = _factors(_without_padding(x, ts), _without_padding(y, ls), metric)
-    local = torch.bmm(u, v.transpose(1, 2))
-    if constant:
-        local = local + constant
-    return _table_energies(local[None], ts[None], ls[None], beta, pattern, window)[0]
+    x, y = _without_padding(x, ts), _without_padding(y, ls)
+    x, y = _squared_form(x, metric, 0), _squared_form(y, metric, 1)
+    with_posterior = torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
+    return torch.ops.seqebm.warp_pair_energies(
+        x, ts, y, ls, beta, *_arguments(pattern, window), with_posterior
+    )[0]

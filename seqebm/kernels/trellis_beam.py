@@ -13,8 +13,7 @@ import math
 import numpy as np
 from numba import njit
 
-from seqebm.kernels.cpu_rows import ENTRY, JIT, take
-from seqebm.kernels.trellis_rows import LEAF
+from seqebm.kernels.cpu_rows import ENTRY, JIT, LEAF, take
 
 #: Energies above are impossible, however wide the beam.
 HIGHEST = 1.7976931348623157e308

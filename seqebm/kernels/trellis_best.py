@@ -13,9 +13,9 @@ import math
 import numpy as np
 from numba import njit
 
-from seqebm.kernels.cpu_rows import ENTRY, take
+from seqebm.kernels.cpu_rows import ENTRY, LEAF, take
 from seqebm.kernels.lanes import load, splat, store, where_less
-from seqebm.kernels.trellis_rows import LEAF, reset, turns
+from seqebm.kernels.trellis_rows import reset, turns
 
 
 @njit(**LEAF)

@@ -13,10 +13,10 @@ import math
 import numpy as np
 from numba import njit
 
-from seqebm.kernels.cpu_rows import ENTRY, JIT, take
+from seqebm.kernels.cpu_rows import ENTRY, LEAF, take
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _soft_minimum(values, count, beta):
     """Soft minimum of ``values[:count]``, which become Gibbs probabilities."""
     least = math.inf
@@ -35,7 +35,7 @@ def _soft_minimum(values, count, beta):
     return least - math.log(total) / beta
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _state_end(packed, first, last):
     """Where the run of groups that enter the same state as group ``first`` ends."""
     end = first + 1
@@ -44,12 +44,12 @@ def _state_end(packed, first, last):
     return end
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _arc_begin(packed, g, g0):
     return packed.group_end[g - 1] if g > g0 else 0
 
 
-@njit(**JIT)
+@njit(**LEAF)
 def _candidates(packed, graph, first, end, energies, frame, row, values):
     """Energies along all arcs of groups ``first .. end``; returns their number."""
     g0, a0 = packed.group_offsets[graph], packed.arc_offsets[graph]

@@ -7,18 +7,13 @@ A row holds a number for each state and lane: that of lane ``l`` and state ``s``
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numba import njit
 
 from seqebm.kernels import cells
-from seqebm.kernels.cpu_rows import JIT
+from seqebm.kernels.cpu_rows import LEAF
 from seqebm.kernels.lanes import load, splat, store, where_less, zero_like
-
-#: Options of functions that neither keep nor make arrays: without reference counts, which cost more
-#: than what these functions do, above all where two threads count the references of one array.
-LEAF: dict[str, Any] = {**JIT, "_nrt": False}
 
 #: Numbers below are set to 0: see :mod:`seqebm.kernels.trellis_scaled`.
 TINY = 1e-250

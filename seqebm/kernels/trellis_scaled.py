@@ -39,9 +39,8 @@ import math
 import numpy as np
 from numba import njit
 
-from seqebm.kernels.cpu_rows import ENTRY, take
+from seqebm.kernels.cpu_rows import ENTRY, LEAF, take
 from seqebm.kernels.trellis_rows import (
-    LEAF,
     advance,
     arc_factors,
     close,

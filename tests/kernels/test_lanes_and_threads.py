@@ -69,10 +69,27 @@ def test_number_of_threads_changes_nothing():
         assert torch.equal(_energies(), single)
     finally:
         torch.set_num_threads(before)
-    assert threads.threading_layer() == "pool"
 
 
-def test_many_python_threads_at_once():
+@pytest.fixture(params=["torch", "pool"])
+def layer(request, monkeypatch):
+    if request.param == "pool":
+        monkeypatch.setattr(threads, "_forked", True)
+    elif threads.threading_layer() != "torch":
+        pytest.skip("the library of torch's threads cannot be asked for them")
+    assert threads.threading_layer() == request.param
+
+
+def test_a_workspace_is_kept():
+    one = threads.workspace(100, np.dtype(np.float32))
+    two = threads.workspace(40, np.dtype(np.float64))
+    assert two.dtype == np.float64 and two.size == 40
+    assert np.shares_memory(one, two)
+    large = threads.workspace(threads.KEPT + 1, np.dtype(np.uint8))
+    assert not np.shares_memory(large, threads.workspace(1, np.dtype(np.uint8)))
+
+
+def test_many_python_threads_at_once(layer):
     expected = _energies()
     wrong = []
 
@@ -90,7 +107,8 @@ def test_many_python_threads_at_once():
 
 
 def _in_child(queue):
-    queue.put(_energies().tolist())
+    torch.set_num_threads(2)
+    queue.put((threads.threading_layer(), _energies().tolist()))
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -101,14 +119,14 @@ def test_a_forked_process_computes_too():
     child = context.Process(target=_in_child, args=(queue,))
     child.start()
     try:
-        assert queue.get(timeout=60) == expected.tolist()
+        assert queue.get(timeout=60) == ("pool", expected.tolist())
     finally:
         child.join(timeout=10)
         if child.is_alive():
             child.kill()
 
 
-def test_an_error_in_a_kernel_reaches_the_caller():
+def test_an_error_in_a_kernel_reaches_the_caller(layer):
     def worker(counter, number):
         raise RuntimeError(f"number {number}")
 

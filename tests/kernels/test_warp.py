@@ -209,6 +209,19 @@ def test_opcheck_of_features():
     )
 
 
+@pytest.mark.parametrize("with_posterior", [True, False])
+def test_opcheck_of_pairs(with_posterior):
+    steps = [float(n) for step in get_pattern("symmetric2").steps for n in step]
+    x = torch.randn(3, 5, 4, requires_grad=with_posterior)
+    torch.library.opcheck(
+        torch.ops.seqebm.warp_pair_energies.default,
+        (
+            x, torch.tensor([5, 4, 1]), torch.randn(3, 6, 4), torch.tensor([6, 4, 3]), 1.0, steps,
+            math.inf, math.inf, with_posterior,
+        ),
+    )  # fmt: skip
+
+
 def test_ties_go_to_the_step_listed_first():
     local = torch.zeros(1, 3, 3, requires_grad=True)
     n = torch.tensor([3])
