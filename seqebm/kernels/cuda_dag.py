@@ -1,4 +1,4 @@
-"""CUDA kernel of acyclic graphs: a block a graph, its nodes level by level.
+"""CUDA kernel of acyclic graphs: their nodes level by level.
 
 The nodes of a level (of equal longest distance from a start) do not depend on each other. Backward,
 a node spreads its probability over the entries into it by their shares, which sum to 1 whatever
@@ -13,15 +13,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqebm.kernels.cuda import cuda, gibbs, kernel, on_device, soft_minimum, threads_for
+from seqebm.kernels.cuda import (
+    barrier,
+    cuda,
+    gibbs,
+    kernel,
+    kernel_beta,
+    on_device,
+    place,
+    shape,
+    soft_minimum,
+)
 from seqebm.kernels.dag import Dags, level_of
 
 
 @kernel
 def dag_sweep(
     entry_offsets, node_offsets, fan_offsets, final_offsets, fan_ends, fan_sources, fan_entries,
-    final_nodes, level_offsets, level_ends, level_nodes, energies, beta, hard, keep, alphas, least,
-    totals, choice, gamma, posteriors, free,
+    final_nodes, level_offsets, level_ends, level_nodes, energies, beta, hard, keep, most_levels,
+    alphas, least, totals, choice, gamma, posteriors, free,
 ):  # fmt: skip
     """Free energies (G,), and with ``keep`` posteriors (E,), zero before.
 
@@ -32,34 +42,35 @@ def dag_sweep(
         hard: the least energy and the indicator of the best path, whatever beta.
         alphas, least, totals, gamma: (N,) float64; gamma zero before; choice: (N,) int64.
     """
-    g, lane, width = cuda.blockIdx.x, cuda.threadIdx.x, cuda.blockDim.x
+    g, lane, width = place()
     e0, n0, f0 = entry_offsets[g], node_offsets[g], fan_offsets[g]
     z0, finals = final_offsets[g], final_offsets[g + 1] - final_offsets[g]
     first_final = entry_offsets[g + 1] - finals
     v0, levels = level_offsets[g], level_offsets[g + 1] - level_offsets[g]
-    for level in range(levels):
-        begin = level_ends[v0 + level - 1] if level > 0 else 0
-        for place in range(begin + lane, level_ends[v0 + level], width):
-            n = level_nodes[n0 + place]
-            first = fan_ends[n0 + n - 1] if n > 0 else 0
-            best, chosen = math.inf, -1
-            for k in range(first, fan_ends[n0 + n]):
-                energy = energies[e0 + fan_entries[f0 + k]] + 0.0
-                if fan_sources[f0 + k] >= 0:
-                    energy += alphas[n0 + fan_sources[f0 + k]]
-                if energy < best:
-                    best, chosen = energy, k
-            amount = 1.0
-            if not hard and best < math.inf:
-                amount = 0.0
+    for level in range(most_levels):
+        if level < levels:
+            begin = level_ends[v0 + level - 1] if level > 0 else 0
+            for at in range(begin + lane, level_ends[v0 + level], width):
+                n = level_nodes[n0 + at]
+                first = fan_ends[n0 + n - 1] if n > 0 else 0
+                best, chosen = math.inf, -1
                 for k in range(first, fan_ends[n0 + n]):
                     energy = energies[e0 + fan_entries[f0 + k]] + 0.0
                     if fan_sources[f0 + k] >= 0:
                         energy += alphas[n0 + fan_sources[f0 + k]]
-                    amount += gibbs(energy, best, beta)
-            least[n0 + n], totals[n0 + n], choice[n0 + n] = best, amount, chosen
-            alphas[n0 + n] = best if hard else soft_minimum(best, amount, 1.0 / beta)
-        cuda.syncthreads()
+                    if energy < best:
+                        best, chosen = energy, k
+                amount = 1.0
+                if not hard and best < math.inf:
+                    amount = 0.0
+                    for k in range(first, fan_ends[n0 + n]):
+                        energy = energies[e0 + fan_entries[f0 + k]] + 0.0
+                        if fan_sources[f0 + k] >= 0:
+                            energy += alphas[n0 + fan_sources[f0 + k]]
+                        amount += gibbs(energy, best, beta, energies)
+                least[n0 + n], totals[n0 + n], choice[n0 + n] = best, amount, chosen
+                alphas[n0 + n] = best if hard else soft_minimum(best, amount, beta, energies)
+        barrier()
     best, chosen = math.inf, -1
     for k in range(finals):
         energy = alphas[n0 + final_nodes[z0 + k]] + energies[first_final + k]
@@ -70,24 +81,26 @@ def dag_sweep(
         amount = 0.0
         for k in range(finals):
             amount += gibbs(
-                alphas[n0 + final_nodes[z0 + k]] + energies[first_final + k], best, beta
+                alphas[n0 + final_nodes[z0 + k]] + energies[first_final + k], best, beta, energies
             )
     if lane == 0:
-        free[g] = best if hard else soft_minimum(best, amount, 1.0 / beta)
+        free[g] = best if hard else soft_minimum(best, amount, beta, energies)
         if keep and chosen >= 0:
             for k in range(finals):
                 weight = 1.0 if k == chosen else 0.0
                 if not hard:
                     energy = alphas[n0 + final_nodes[z0 + k]] + energies[first_final + k]
-                    weight = gibbs(energy, best, beta) / amount
+                    weight = gibbs(energy, best, beta, energies) / amount
                 posteriors[first_final + k] = weight
                 gamma[n0 + final_nodes[z0 + k]] += weight
-    cuda.syncthreads()
-    if keep:
-        for level in range(levels - 1, -1, -1):
+    if not keep:
+        return  # of all threads alike
+    barrier()
+    for level in range(most_levels - 1, -1, -1):
+        if level < levels:
             begin = level_ends[v0 + level - 1] if level > 0 else 0
-            for place in range(begin + lane, level_ends[v0 + level], width):
-                n = level_nodes[n0 + place]
+            for at in range(begin + lane, level_ends[v0 + level], width):
+                n = level_nodes[n0 + at]
                 if gamma[n0 + n] > 0.0:
                     first = fan_ends[n0 + n - 1] if n > 0 else 0
                     for k in range(first, fan_ends[n0 + n]):
@@ -98,12 +111,12 @@ def dag_sweep(
                             energy = energies[e0 + fan_entries[f0 + k]] + 0.0
                             if source >= 0:
                                 energy += alphas[n0 + source]
-                            share = gibbs(energy, least[n0 + n], beta) / totals[n0 + n]
+                            share = gibbs(energy, least[n0 + n], beta, energies) / totals[n0 + n]
                             weight = gamma[n0 + n] * share
                         posteriors[e0 + fan_entries[f0 + k]] = weight
                         if source >= 0 and weight > 0.0:
                             cuda.atomic.add(gamma, n0 + source, weight)
-            cuda.syncthreads()
+        barrier()
 
 
 def _by_level(dags: Dags) -> tuple[list[np.ndarray], int]:
@@ -136,10 +149,13 @@ def free_energies(
     posteriors = torch.zeros(len(energies) if with_posterior else 0, dtype=new, device=device)
     free = torch.empty(dags.graphs, dtype=new, device=device)
     on = on_device([*dags, *levels], device)
+    beta = kernel_beta(beta, energies.dtype)
     hard = math.isinf(beta)
+    most_levels = int(np.diff(levels[0]).max(initial=0))
+    fan = len(dags.fan_source) / max(1, count)
     dag_sweep.launch(
-        dags.graphs, threads_for(widest), *on, energies.detach().contiguous(),
-        1.0 if hard else beta, hard, with_posterior, alphas, least, totals, choice, gamma,
-        posteriors, free,
+        shape(dags.graphs, widest, fan, device), *on, energies.detach().contiguous(),
+        1.0 if hard else beta, hard, with_posterior, most_levels, alphas, least, totals, choice,
+        gamma, posteriors, free,
     )  # fmt: skip
     return free.to(energies.dtype), posteriors.to(energies.dtype)

@@ -1,8 +1,9 @@
 """CUDA kernels of the trellis: free energies with posteriors, and best paths.
 
-One launch a batch, with the loop over frames inside. An item has ``width`` threads, and a block one
-item or several small ones. Threads share out the states, which pull over the arcs that enter them
-(arcs are sorted by the state they enter), so nothing is added atomically but class posteriors.
+One launch a batch, with the loop over frames inside. An item has ``width`` threads, of a block that
+it may share with others if they are small, or of several blocks if it is large and alone. Threads
+share out the states, which pull over the arcs that enter them (arcs are sorted by the state they
+enter), so nothing is added atomically but class posteriors.
 
 Tables are float64, whatever the emissions are: no running offset is needed, and a frame has one
 barrier. Backward, a row of energies of the ways on is kept for two frames only. Forward rows are
@@ -14,7 +15,15 @@ from __future__ import annotations
 
 import math
 
-from seqebm.kernels.cuda import cuda, device_function, gibbs, kernel, soft_minimum
+from seqebm.kernels.cuda import (
+    barrier,
+    cuda,
+    device_function,
+    gibbs,
+    kernel,
+    place,
+    soft_minimum,
+)
 
 # The places of a graph in the flat arrays, as columns of ``bounds`` (G, 8).
 ENTRY, ARC, STATE, START, FINAL, EMITTING, ARCS, STATES = range(8)
@@ -41,17 +50,18 @@ def _pulled(b, t, first, last, arrays, energies, emissions, e0, a0, row, beta):
         energy = row[pull_src[a0 + a]] + (
             energies[e0 + pull_arc[a0 + a]] + emissions[b, t, pull_class[a0 + a]]
         )
-        total += gibbs(energy, least, beta)
-    return soft_minimum(least, total, 1.0 / beta)
+        total += gibbs(energy, least, beta, emissions)
+    return soft_minimum(least, total, beta, emissions)
 
 
 @device_function
-def _either(one, two, beta):
+def _either(one, two, beta, like):
     """Free energy of two energies."""
     least = two if two < one else one
     if math.isinf(beta) or least == math.inf:
         return least
-    return soft_minimum(least, gibbs(one, least, beta) + gibbs(two, least, beta), 1.0 / beta)
+    total = gibbs(one, least, beta, like) + gibbs(two, least, beta, like)
+    return soft_minimum(least, total, beta, like)
 
 
 @device_function
@@ -65,19 +75,19 @@ def _epsilons(forwards, bounds, g, arrays, dst_of, energies, row, beta):
         source, target = pull_src[a], dst_of[a]
         energy = energies[e0 + pull_arc[a]]
         if forwards:
-            row[target] = _either(row[target], row[source] + energy, beta)
+            row[target] = _either(row[target], row[source] + energy, beta, energies)
         else:
-            row[source] = _either(row[source], row[target] + energy, beta)
+            row[source] = _either(row[source], row[target] + energy, beta, energies)
 
 
 @device_function
 def _step(b, t, g, lane, width, bounds, pull_end, arrays, energies, emissions, before, row, beta):
     """Row of energies after frame ``t``, of emitting arcs; each thread has its states."""
     for s in range(lane, bounds[g, STATES], width):
-        place = bounds[g, STATE] + s
-        first = pull_end[place - 1] if s > 0 else 0
+        own = bounds[g, STATE] + s
+        first = pull_end[own - 1] if s > 0 else 0
         row[s] = _pulled(
-            b, t, first, pull_end[place], arrays, energies, emissions, bounds[g, ENTRY],
+            b, t, first, pull_end[own], arrays, energies, emissions, bounds[g, ENTRY],
             bounds[g, ARC], before, beta,
         )  # fmt: skip
 
@@ -97,9 +107,7 @@ def trellis_forward_backward(
         rows: (B, segment + 1, S) forward rows of a segment; ways: (B, 2, S), backward.
         posterior, counts: zero before; sizes 0 where not wanted.
     """
-    width = cuda.blockDim.x
-    lane = cuda.threadIdx.x
-    b = cuda.blockIdx.x * cuda.blockDim.y + cuda.threadIdx.y
+    b, lane, width = place()
     here = b < lengths.size
     if not here:
         b = 0  # goes through the barriers, writes nothing
@@ -127,13 +135,13 @@ def trellis_forward_backward(
                     b, t - 1, g, lane, width, bounds, pull_end, arrays, energies, emissions,
                     rows[b, last_at], rows[b, at], beta,
                 )  # fmt: skip
-        cuda.syncthreads()
+        barrier()
         if t <= T and lane == 0 and (t == 0 or epsilon):
             if t == 0:
                 for n in range(count_starts):
                     rows[b, 0, starts[first_start + n]] = energies[e0 + arcs + n]
             _epsilons(True, bounds, g, arrays, dst_of, energies, rows[b, at], beta)
-        cuda.syncthreads()
+        barrier()
         if keep and several and t <= T and t % segment == 0:
             for s in range(lane, states, width):
                 kept[b, t // segment, s] = rows[b, at, s]
@@ -153,16 +161,16 @@ def trellis_forward_backward(
         for n in range(count_finals):
             amount += gibbs(
                 rows[b, end_at, finals[first_final + n]] + energies[e0 + arcs + count_starts + n],
-                least, beta,
+                least, beta, emissions,
             )  # fmt: skip
-        total = soft_minimum(least, amount, 1.0 / beta)
+        total = soft_minimum(least, amount, beta, emissions)
     if here and lane == 0:
         free[b] = total
     if not keep:
         return  # of all threads of all blocks alike
     alive = total < math.inf
-    place = count_offsets_[b] if with_counts else 0
-    cuda.syncthreads()
+    first_count = count_offsets_[b] if with_counts else 0
+    barrier()
 
     # Backward, segment by segment from the last.
     for part in range(longest // segment, -1, -1):
@@ -172,17 +180,17 @@ def trellis_forward_backward(
             for s in range(lane, states, width):
                 if begin <= T:
                     rows[b, 0, s] = kept[b, part, s]
-            cuda.syncthreads()
+            barrier()
             for t in range(begin + 1, stop):
                 if t <= T:
                     _step(
                         b, t - 1, g, lane, width, bounds, pull_end, arrays, energies, emissions,
                         rows[b, t - 1 - begin], rows[b, t - begin], beta,
                     )  # fmt: skip
-                cuda.syncthreads()
+                barrier()
                 if epsilon and t <= T and lane == 0:
                     _epsilons(True, bounds, g, arrays, dst_of, energies, rows[b, t - begin], beta)
-                cuda.syncthreads()
+                barrier()
         for t in range(stop - 1, begin - 1, -1):
             now, later = t % 2, (t + 1) % 2
             if t <= T and alive:
@@ -206,16 +214,16 @@ def trellis_forward_backward(
                                 energies[e0 + push_arc[a0 + a]]
                                 + emissions[b, t, push_class[a0 + a]]
                             )
-                            amount += gibbs(energy, least, beta)
+                            amount += gibbs(energy, least, beta, emissions)
                             # The probability of the arc at this frame.
-                            used = math.exp((total - energy - rows[b, t - begin, s]) * beta)
+                            used = gibbs(energy + rows[b, t - begin, s], total, beta, emissions)
                             if used > 0.0:
                                 if with_posterior:
                                     cuda.atomic.add(posterior, (b, t, push_class[a0 + a]), used)
                                 if with_counts:
-                                    counts[place + push_arc[a0 + a]] += used
-                    ways[b, now, s] = soft_minimum(least, amount, 1.0 / beta)
-            cuda.syncthreads()
+                                    counts[first_count + push_arc[a0 + a]] += used
+                    ways[b, now, s] = soft_minimum(least, amount, beta, emissions)
+            barrier()
             if t <= T and alive and lane == 0:
                 if t == T:
                     for n in range(count_finals):
@@ -223,22 +231,22 @@ def trellis_forward_backward(
                         energy = energies[e0 + arcs + count_starts + n]
                         ways[b, now, state] = energy
                         if with_counts:
-                            counts[place + arcs + count_starts + n] = math.exp(
-                                (total - energy - rows[b, t - begin, state]) * beta
+                            counts[first_count + arcs + count_starts + n] = gibbs(
+                                energy + rows[b, t - begin, state], total, beta, emissions
                             )
                 if epsilon:
                     _epsilons(False, bounds, g, arrays, dst_of, energies, ways[b, now], beta)
                     if with_counts:
                         for a in range(a0 + bounds[g, EMITTING], a0 + arcs):
                             energy = energies[e0 + pull_arc[a]] + ways[b, now, dst_of[a]]
-                            counts[place + pull_arc[a]] += math.exp(
-                                (total - energy - rows[b, t - begin, pull_src[a]]) * beta
+                            counts[first_count + pull_arc[a]] += gibbs(
+                                energy + rows[b, t - begin, pull_src[a]], total, beta, emissions
                             )
                 if t == 0 and with_counts:
                     for n in range(count_starts):
                         energy = energies[e0 + arcs + n] + ways[b, now, starts[first_start + n]]
-                        counts[place + arcs + n] = math.exp((total - energy) * beta)
-            cuda.syncthreads()
+                        counts[first_count + arcs + n] = gibbs(energy, total, beta, emissions)
+            barrier()
 
 
 @kernel
@@ -254,9 +262,7 @@ def trellis_best(
             the last arc into a state, -1 for none.
         arcs_out, frames_out: (B, n) int64, written from the right; sizes: (B,); ends: (B, 2).
     """
-    width = cuda.blockDim.x
-    lane = cuda.threadIdx.x
-    b = cuda.blockIdx.x * cuda.blockDim.y + cuda.threadIdx.y
+    b, lane, width = place()
     here = b < lengths.size
     if not here:
         b = 0
@@ -285,7 +291,7 @@ def trellis_best(
                             least, chosen = energy, arc
                 rows[b, now, s] = least
                 back[b, t, s] = chosen
-        cuda.syncthreads()
+        barrier()
         if t <= T and lane == 0:
             if t == 0:
                 for n in range(count_starts):
@@ -296,7 +302,7 @@ def trellis_best(
                 if energy < rows[b, now, target]:
                     rows[b, now, target] = energy
                     back[b, t, target] = pull_arc[a]
-        cuda.syncthreads()
+        barrier()
     if here and lane == 0:
         least, chosen = math.inf, -1
         for n in range(count_finals):

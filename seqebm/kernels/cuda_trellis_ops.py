@@ -7,8 +7,9 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
-from seqebm.kernels.cuda import on_device, threads_for
+from seqebm.kernels.cuda import Shape, kernel_beta, on_device, shape
 from seqebm.kernels.cuda_trellis import (
     ARC,
     ARCS,
@@ -77,13 +78,21 @@ class _Graphs:
             [bounds, np.concatenate([*places, []]).astype(np.int32)], device
         )
 
-    def shape(self, items: int) -> tuple[int, tuple[int, int]]:
-        """Blocks, and threads of a block: one item, or as many small ones as fill 256 threads."""
-        width = threads_for(self.states)
-        if self.states > SMALL:
-            return items, (width, 1)
-        each = max(1, threads_for(256) // width)
-        return -(-items // each), (width, each)
+    def shape(self, items: int, device: torch.device) -> Shape:
+        """How a launch for so many items is divided."""
+        return shape(items, self.states, self.most_arcs / self.states, device, SMALL)
+
+
+#: Graphs that are on a device, for as long as the tensor lives that brought them.
+_on_devices: WeakIdKeyDictionary = WeakIdKeyDictionary()
+
+
+def _graphs(packed: Packed, flat: Tensor, device: torch.device) -> _Graphs:
+    """Graphs on a device; copied once for each ``flat``, see :func:`seqebm.kernels.packed.join`."""
+    copies = _on_devices.setdefault(flat, {})
+    if device not in copies:
+        copies[device] = _Graphs(packed, device)
+    return copies[device]
 
 
 def free_energies(
@@ -92,11 +101,14 @@ def free_energies(
     table_bytes: int = TABLE_BYTES,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """The operator ``seqebm::trellis_free_energies`` on a device; results in the same types."""
-    packed = split(wide.numpy(), flat.numpy())
-    if math.isinf(beta):
-        return _least(emissions, lengths, packed, graph_of, energies, with_posterior, with_counts)
     device, dtype = emissions.device, emissions.dtype
-    graphs = _Graphs(packed, device)
+    beta = kernel_beta(beta, dtype)
+    if math.isinf(beta):
+        return _least(
+            emissions, lengths, wide, flat, graph_of, energies, with_posterior, with_counts
+        )
+    packed = split(wide.numpy(), flat.numpy())
+    graphs = _graphs(packed, flat, device)
     items, S = len(lengths), graphs.states
     offsets = count_offsets(packed, graph_of.numpy())
     longest = int(lengths.max()) if items else 0
@@ -117,9 +129,8 @@ def free_energies(
     )
     counts = torch.zeros(int(offsets[-1]) if with_counts else 0, dtype=new, device=device)
     on = on_device([lengths, graph_of, offsets], device)
-    blocks, threads = graphs.shape(items)
     trellis_forward_backward.launch(
-        blocks, threads, emissions.contiguous(), on[0], on[1],
+        graphs.shape(items, device), emissions.contiguous(), on[0], on[1],
         energies.to(dtype).contiguous(), graphs.bounds, *graphs.pull, *graphs.push, beta, longest,
         segment, kept, rows, ways, free, posterior, counts, on[2], with_posterior, with_counts,
     )  # fmt: skip
@@ -131,13 +142,14 @@ def free_energies(
 
 
 def best_paths(
-    emissions: Tensor, lengths: Tensor, packed: Packed, graph_of: Tensor, energies: Tensor,
-    trace: bool = True,
+    emissions: Tensor, lengths: Tensor, wide: Tensor, flat: Tensor, graph_of: Tensor,
+    energies: Tensor, trace: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """Energies (B,) float64, arcs and frames (B, n) of which the last sizes (B,) count, and ends
     (B, 2), all on the device."""
     device = emissions.device
-    graphs = _Graphs(packed, device)
+    packed = split(wide.numpy(), flat.numpy())
+    graphs = _graphs(packed, flat, device)
     items, S = len(lengths), graphs.states
     longest = int(lengths.max()) if items else 0
     depth = int(np.max(packed.depth[graph_of.numpy()], initial=0))
@@ -150,9 +162,8 @@ def best_paths(
     rows = torch.empty(items, 2, S, dtype=torch.float64, device=device)
     back = torch.empty(items, longest + 1, S, dtype=small, device=device)
     on = on_device([lengths, graph_of], device)
-    blocks, threads = graphs.shape(items)
     trellis_best.launch(
-        blocks, threads, emissions.detach().contiguous(), on[0], on[1],
+        graphs.shape(items, device), emissions.detach().contiguous(), on[0], on[1],
         energies.detach().to(emissions.dtype).contiguous(), graphs.bounds, *graphs.pull,
         graphs.place_of, longest, rows, back, free, arcs, frames, sizes, ends,
     )  # fmt: skip
@@ -160,14 +171,15 @@ def best_paths(
 
 
 def _least(
-    emissions: Tensor, lengths: Tensor, packed: Packed, graph_of: Tensor, energies: Tensor,
-    with_posterior: bool, with_counts: bool,
+    emissions: Tensor, lengths: Tensor, wide: Tensor, flat: Tensor, graph_of: Tensor,
+    energies: Tensor, with_posterior: bool, with_counts: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """The limit beta = inf: the indicators of the best path."""
     device, dtype = emissions.device, emissions.dtype
     free, arcs, frames, sizes, ends = best_paths(
-        emissions, lengths, packed, graph_of, energies, with_posterior or with_counts
+        emissions, lengths, wide, flat, graph_of, energies, with_posterior or with_counts
     )
+    packed = split(wide.numpy(), flat.numpy())
     posterior = torch.zeros(emissions.shape if with_posterior else 0, dtype=dtype, device=device)
     offsets = count_offsets(packed, graph_of.numpy())
     counts = torch.zeros(int(offsets[-1]) if with_counts else 0, dtype=dtype, device=device)

@@ -1,4 +1,4 @@
-"""CUDA kernels of elastic matching: a block a pair, its cells along anti-diagonals.
+"""CUDA kernels of elastic matching: the cells of a pair along anti-diagonals.
 
 The cells of an anti-diagonal i + j = d do not depend on each other, whatever the step pattern, as
 every step advances i + j. Accumulated energies are float64 and stored by diagonal, so that the
@@ -18,20 +18,24 @@ from torch import Tensor
 
 from seqebm.kernels.checks import check_local
 from seqebm.kernels.cuda import (
+    barrier,
     candidate,
-    cuda,
     device_function,
     gibbs,
     kernel,
+    kernel_beta,
     on_device,
+    place,
+    shape,
     soft_minimum,
-    threads_for,
 )
 from seqebm.kernels.patterns import row_limits
 from seqebm.kernels.warp_operators import squared_distances
 
 #: Bytes of the tables of local energies that are made at a time without a gradient.
 TABLE_BYTES = 1 << 28
+#: Bytes that accumulated energies may take before their diagonals are checkpointed.
+SWEEP_BYTES = 1 << 30
 
 _limits = device_function(row_limits)
 
@@ -65,78 +69,129 @@ def _share(k, local, i, j, di, dj, weight, penalty, table, ring, beta, hard):
     if hard:
         _, chosen = _least(local, i, j, di, dj, weight, penalty, table, ring)
         return 1.0 if chosen == k else 0.0
-    return math.exp((table[(i + j) % ring, i] - energy) * beta)
+    return gibbs(energy, table[(i + j) % ring, i], beta, local)
+
+
+@device_function
+def _diagonal(
+    d, lane, width, T, L, local, di, dj, weight, penalty, beta, hard, band, slope, table, ring,
+    back, trace,
+):  # fmt: skip
+    """Accumulated energies of the cells i + j = d, and with ``trace`` the steps into them.
+
+    Rows whose cell on this diagonal lies outside are reset: steps may look at them.
+    """
+    for i in range(lane, T, width):
+        j = d - i
+        value, chosen = math.inf, -1
+        if 0 <= j < L:
+            lo, hi = _limits(i, T, L, band, slope)
+            if lo <= j <= hi:
+                if d == 0:
+                    value = local[0, 0] + 0.0
+                else:
+                    value, chosen = _least(local, i, j, di, dj, weight, penalty, table, ring)
+                    if not hard and value < math.inf:
+                        total = 0.0
+                        for k in range(di.size):
+                            energy = _by_step(k, local, i, j, di, dj, weight, penalty, table, ring)
+                            total += gibbs(energy, value, beta, local)
+                        value = soft_minimum(value, total, beta, local)
+            if trace:
+                back[i, j] = chosen
+        table[d % ring, i] = value
 
 
 @kernel
 def warp_sweep(
-    local, t_lengths, l_lengths, di, dj, weight, penalty, beta, hard, band, slope, ring, tables,
-    keep, visit_ring, visits, gradient, energies,
+    local, t_lengths, l_lengths, di, dj, weight, penalty, beta, hard, band, slope, longest, reach,
+    segment, ring, kept, tables, keep, visits, gradient, back, energies,
 ):  # fmt: skip
     """Free energies (P,), and with ``keep`` their gradient (P, T, L), zero before.
 
+    The gradient takes the diagonals backwards. Of a long pair only some are kept, a few at the
+    beginning of each segment, and those between are computed again (checkpointing).
+
     Args:
         local: (P, T, L) of any strides.
-        ring: diagonals in ``tables`` (P, ring, T); all of them with ``keep``.
-        visits: (P, visit_ring, T), zero before.
+        longest: diagonals of the longest pair; reach: diagonals that the longest step goes back.
+        segment: diagonals between those that are kept; ``longest`` or more: all are in ``tables``.
+        ring: diagonals in ``tables`` (P, ring, T): ``segment + 3 * reach``, all, or, without
+            ``keep``, those that a step sees.
+        kept: (P, segments * reach, T): those before the first that a segment computes again.
+        visits: (P, reach + 1, T), zero before.
+        back: (1, 0, 0), of no use here.
     """
-    p, lane, width = cuda.blockIdx.x, cuda.threadIdx.x, cuda.blockDim.x
+    p, lane, width = place()
     T, L = t_lengths[p], l_lengths[p]
-    own, table = local[p], tables[p]
-    for d in range(T + L - 1):
-        # Rows whose cell on this diagonal lies outside are reset: steps may look at them.
-        for i in range(lane, T, width):
-            j = d - i
-            value = math.inf
-            if 0 <= j < L:
-                lo, hi = _limits(i, T, L, band, slope)
-                if lo <= j <= hi:
-                    if d == 0:
-                        value = own[0, 0] + 0.0
-                    else:
-                        value, _ = _least(own, i, j, di, dj, weight, penalty, table, ring)
-                        if not hard and value < math.inf:
-                            total = 0.0
-                            for k in range(di.size):
-                                energy = _by_step(
-                                    k, own, i, j, di, dj, weight, penalty, table, ring
-                                )
-                                total += gibbs(energy, value, beta)
-                            value = soft_minimum(value, total, 1.0 / beta)
-            table[d % ring, i] = value
-        cuda.syncthreads()
+    own, table, steps = local[p], tables[p], back[0]
+    several = keep and segment < longest
+    for d in range(longest):
+        if d < T + L - 1:
+            _diagonal(
+                d, lane, width, T, L, own, di, dj, weight, penalty, beta, hard, band, slope, table,
+                ring, steps, False,
+            )  # fmt: skip
+            if several:
+                # Segment n begins by computing diagonal n * segment - reach again.
+                after = d + 2 * reach
+                part, n = after // segment, after % segment
+                if 0 < part <= (longest - 1) // segment and n < reach:
+                    for i in range(lane, T, width):
+                        kept[p, part * reach + n, i] = table[d % ring, i]
+        barrier()
     end = table[(T + L - 2) % ring, T - 1]
     if lane == 0:
         energies[p] = end
-    if keep and end < math.inf:
-        seen, out = visits[p], gradient[p]
-        for d in range(T + L - 2, -1, -1):
-            for i in range(lane, T, width):
-                j = d - i
-                visit = 0.0
-                if 0 <= j < L and table[d % ring, i] < math.inf:
-                    visit = 1.0 if d == T + L - 2 else 0.0
-                    for k in range(di.size):
-                        u, v = i + di[k], j + dj[k]
-                        if u < T and v < L and table[(u + v) % ring, u] < math.inf:
-                            visit += seen[(u + v) % visit_ring, u] * _share(
-                                k, own, u, v, di, dj, weight, penalty, table, ring, beta, hard
-                            )
-                    amount = 1.0
-                    if d > 0:
-                        amount = 0.0
+    if not keep:
+        return  # of all threads alike
+    barrier()
+    seen, out = visits[p], gradient[p]
+    for part in range((longest - 1) // segment, -1, -1):
+        begin = part * segment
+        stop = begin + segment if begin + segment < longest else longest
+        if several:
+            first = begin - reach if begin > reach else 0
+            if part > 0:
+                for n in range(reach):
+                    for i in range(lane, T, width):
+                        table[(first - reach + n) % ring, i] = kept[p, part * reach + n, i]
+            barrier()
+            for d in range(first, stop + reach):
+                if d < T + L - 1:
+                    _diagonal(
+                        d, lane, width, T, L, own, di, dj, weight, penalty, beta, hard, band,
+                        slope, table, ring, steps, False,
+                    )  # fmt: skip
+                barrier()
+        for d in range(stop - 1, begin - 1, -1):
+            if d < T + L - 1 and end < math.inf:
+                for i in range(lane, T, width):
+                    j = d - i
+                    visit = 0.0
+                    if 0 <= j < L and table[d % ring, i] < math.inf:
+                        visit = 1.0 if d == T + L - 2 else 0.0
                         for k in range(di.size):
-                            amount += weight[k] * _share(
-                                k, own, i, j, di, dj, weight, penalty, table, ring, beta, hard
-                            )
-                    out[i, j] = visit * amount
-                seen[d % visit_ring, i] = visit
-            cuda.syncthreads()
+                            u, v = i + di[k], j + dj[k]
+                            if u < T and v < L and table[(u + v) % ring, u] < math.inf:
+                                visit += seen[(u + v) % (reach + 1), u] * _share(
+                                    k, own, u, v, di, dj, weight, penalty, table, ring, beta, hard
+                                )
+                        amount = 1.0
+                        if d > 0:
+                            amount = 0.0
+                            for k in range(di.size):
+                                amount += weight[k] * _share(
+                                    k, own, i, j, di, dj, weight, penalty, table, ring, beta, hard
+                                )
+                        out[i, j] = visit * amount
+                    seen[d % (reach + 1), i] = visit
+            barrier()
 
 
 @kernel
 def warp_best(
-    local, t_lengths, l_lengths, di, dj, weight, penalty, band, slope, ring, tables, back,
+    local, t_lengths, l_lengths, di, dj, weight, penalty, band, slope, longest, ring, tables, back,
     energies, paths, sizes,
 ):  # fmt: skip
     """Least energies (P,) and best paths (P, n, 2), written from the right; sizes (P,).
@@ -144,23 +199,16 @@ def warp_best(
     Args:
         back: (P, T, L) int8, the step into each cell, -1 for none.
     """
-    p, lane, width = cuda.blockIdx.x, cuda.threadIdx.x, cuda.blockDim.x
+    p, lane, width = place()
     T, L = t_lengths[p], l_lengths[p]
     own, table = local[p], tables[p]
-    for d in range(T + L - 1):
-        for i in range(lane, T, width):
-            j = d - i
-            value, chosen = math.inf, -1
-            if 0 <= j < L:
-                lo, hi = _limits(i, T, L, band, slope)
-                if lo <= j <= hi:
-                    if d == 0:
-                        value = own[0, 0] + 0.0
-                    else:
-                        value, chosen = _least(own, i, j, di, dj, weight, penalty, table, ring)
-                back[p, i, j] = chosen
-            table[d % ring, i] = value
-        cuda.syncthreads()
+    for d in range(longest):
+        if d < T + L - 1:
+            _diagonal(
+                d, lane, width, T, L, own, di, dj, weight, penalty, 1.0, True, band, slope, table,
+                ring, back[p], True,
+            )  # fmt: skip
+        barrier()
     if lane == 0:
         energy = table[(T + L - 2) % ring, T - 1]
         energies[p] = energy
@@ -180,38 +228,49 @@ def warp_best(
 
 
 def _steps(steps: Sequence[float], device: torch.device) -> tuple[list[Tensor], int]:
-    """di, dj, weight, penalty on a device; diagonals that a step sees, its own included."""
+    """di, dj, weight, penalty on a device; diagonals that the longest step goes back."""
     table = torch.tensor(list(steps), dtype=torch.float64).view(-1, 4)
     reach = int(table[:, :2].sum(1).max())
     columns = [
         table[:, 0].long(), table[:, 1].long(), table[:, 2].contiguous(), table[:, 3].contiguous()
     ]  # fmt: skip
-    return on_device(columns, device), reach + 1
+    return on_device(columns, device), reach
 
 
 def free_energies(
     local: Tensor, t_lengths: Tensor, l_lengths: Tensor, beta: float, steps: Sequence[float],
-    band: float, slope: float, with_posterior: bool,
+    band: float, slope: float, with_posterior: bool, table_bytes: int = SWEEP_BYTES,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """The operator ``seqebm::warp_free_energies`` on a device."""
     check_local(local.detach(), t_lengths, l_lengths)
     N, M, T, L = local.shape
     device, new = local.device, torch.float64
-    rules, visit_ring = _steps(steps, device)
+    rules, reach = _steps(steps, device)
     pairs = local.detach().reshape(N * M, T, L)
-    ring = T + L if with_posterior else visit_ring
+    longest = int((t_lengths + l_lengths).max()) - 1 if N * M else 0
+    segment, ring = max(1, longest), reach + 1
+    if with_posterior:
+        ring = longest
+        if N * M * longest * T * 8 > table_bytes:
+            segment = max(2 * reach, math.isqrt(longest * reach))
+            ring = segment + 3 * reach
+    several = with_posterior and segment < longest
+    segments = (longest - 1) // segment + 1 if several else 0
     tables = torch.empty(N * M, ring, T, dtype=new, device=device)
-    visits = torch.zeros(N * M, visit_ring if with_posterior else 0, T, dtype=new, device=device)
+    kept = torch.empty(N * M, segments * reach, T, dtype=new, device=device)
+    visits = torch.zeros(N * M, reach + 1 if with_posterior else 0, T, dtype=new, device=device)
+    back = torch.empty(1, 0, 0, dtype=torch.int8, device=device)
     gradient = torch.zeros(
         (N * M, T, L) if with_posterior else (0, 0, 0), dtype=local.dtype, device=device
     )
     energies = torch.empty(N * M, dtype=new, device=device)
     ts, ls = on_device([t_lengths.reshape(-1), l_lengths.reshape(-1)], device)
+    beta = kernel_beta(beta, local.dtype)
     hard = math.isinf(beta)
     warp_sweep.launch(
-        N * M, threads_for(min(T, L)), pairs, ts, ls, *rules,
-        1.0 if hard else beta, hard, band, slope, ring, tables, with_posterior, visit_ring, visits,
-        gradient, energies,
+        shape(N * M, min(T, L), len(rules[0]), device), pairs, ts, ls, *rules,
+        1.0 if hard else beta, hard, band, slope, longest, reach, segment, ring, kept, tables,
+        with_posterior, visits, gradient, back, energies,
     )  # fmt: skip
     found = energies.to(local.dtype).view(N, M)
     if not with_posterior:
@@ -260,7 +319,9 @@ def best_paths(
     """Least energies (P,) float64 on the device and P paths, each (n, 2) int64 on the CPU."""
     P, T, L = local.shape
     device = local.device
-    rules, ring = _steps(steps, device)
+    rules, reach = _steps(steps, device)
+    longest = int((t_lengths + l_lengths).max()) - 1 if P else 0
+    ring = reach + 1
     tables = torch.empty(P, ring, T, dtype=torch.float64, device=device)
     back = torch.empty(P, T, L, dtype=torch.int8, device=device)
     energies = torch.empty(P, dtype=torch.float64, device=device)
@@ -268,8 +329,8 @@ def best_paths(
     sizes = torch.zeros(P, dtype=torch.int64, device=device)
     ts, ls = on_device([t_lengths, l_lengths], device)
     warp_best.launch(
-        P, threads_for(min(T, L)), local.detach(), ts, ls, *rules, band, slope,
-        ring, tables, back, energies, paths, sizes,
+        shape(P, min(T, L), len(rules[0]), device), local.detach(), ts, ls, *rules, band, slope,
+        longest, ring, tables, back, energies, paths, sizes,
     )  # fmt: skip
     found = zip(paths.cpu(), sizes.tolist(), strict=True)
     return energies, [path[len(path) - n :].clone() for path, n in found]

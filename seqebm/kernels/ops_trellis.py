@@ -13,6 +13,7 @@ is the indicator of the best path. An item without a path has free energy +inf a
 from __future__ import annotations
 
 import math
+import weakref
 from typing import NamedTuple
 
 import numpy as np
@@ -243,6 +244,18 @@ def _check(
     return lengths, graph_of
 
 
+_joins: dict[int, tuple[Tensor, Tensor]] = {}
+
+
+def _joined(packed: Packed) -> tuple[Tensor, Tensor]:
+    """The two arrays of a :class:`Packed`, joined once and kept as long as it lives."""
+    key = id(packed.labels)
+    if key not in _joins:
+        _joins[key] = tuple(map(torch.from_numpy, join(packed)))  # type: ignore[assignment]
+        weakref.finalize(packed.labels, _joins.pop, key, None)
+    return _joins[key]
+
+
 def trellis_free_energy(
     emissions: Tensor, lengths: Tensor, packed: Packed, graph_of: Tensor, energies: Tensor,
     beta: float,
@@ -269,7 +282,7 @@ def trellis_free_energy(
     lengths, graph_of = _check(emissions, lengths, packed, graph_of, energies)
     wanted = torch.is_grad_enabled()
     return torch.ops.seqebm.trellis_free_energies(
-        emissions, lengths, *map(torch.from_numpy, join(packed)), graph_of, energies, beta,
+        emissions, lengths, *_joined(packed), graph_of, energies, beta,
         wanted and emissions.requires_grad, wanted and energies.requires_grad,
     )[0]  # fmt: skip
 
@@ -289,7 +302,7 @@ def trellis_posteriors(
     beta = check_beta(beta)
     lengths, graph_of = _check(emissions, lengths, packed, graph_of, energies)
     free, posterior, counts = torch.ops.seqebm.trellis_free_energies(
-        emissions.detach(), lengths, *map(torch.from_numpy, join(packed)), graph_of,
+        emissions.detach(), lengths, *_joined(packed), graph_of,
         energies.detach(), beta, True, True,
     )  # fmt: skip
     total = torch.ops.seqebm.trellis_entry_gradient(
@@ -324,7 +337,7 @@ def trellis_best_path(
     lengths, graph_of = _check(emissions, lengths, packed, graph_of, energies)
     if emissions.device.type == "cuda" and beam is None:
         cuda = cuda_dispatch.module("cuda_trellis_ops")
-        least, *rest = cuda.best_paths(emissions, lengths, packed, graph_of, energies)
+        least, *rest = cuda.best_paths(emissions, lengths, *_joined(packed), graph_of, energies)
         paths = trellis.Paths(*(t.cpu().numpy() for t in (least, *rest)))
         return least.to(emissions.dtype), _found(paths)
     numbers = (

@@ -341,12 +341,10 @@ def concatenate(packs: Sequence[Packed]) -> Packed:
             *([none.astype(np.int32)] * (rest - flat)),
         )  # fmt: skip
     columns = list(zip(*packs, strict=True))
+    graphs = [len(first) - 1 for first in columns[0]]
     offsets = []
     for column in columns[:_OFFSETS]:
-        bases = np.cumsum([0] + [values[-1] for values in column[:-1]])
-        offsets.append(
-            np.concatenate(
-                [column[0][:1], *(v[1:] + base for v, base in zip(column, bases, strict=True))]
-            )
-        )
+        ends = np.concatenate([values[1:] for values in column])
+        bases = np.cumsum([0, *(values[-1] for values in column[:-1])])
+        offsets.append(np.concatenate(([0], ends + np.repeat(bases, graphs))))
     return Packed(*offsets, *(np.concatenate(column) for column in columns[_OFFSETS:]))

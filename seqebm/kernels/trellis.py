@@ -67,23 +67,22 @@ def _run(
 def _jobs(packed: Packed, graph_of: Ints, lengths: Ints, chosen: Ints) -> list[tuple[Ints, Width]]:
     """Work by width, (n, W) items: largest first, -1 where a lane is empty."""
     order = chosen[np.lexsort((-lengths[chosen], graph_of[chosen]))]
-    jobs: dict[Width, list[Ints]] = {SHARED: [], SINGLE: []}
-    states = np.diff(packed.state_offsets)
-    cuts = np.flatnonzero(np.diff(graph_of[order])) + 1
-    for items in np.split(order, cuts) if len(order) else []:
-        for first in range(0, len(items), LANES):
-            part = items[first : first + LANES]
-            if len(part) == 1 and states[graph_of[part[0]]] * lengths[part[0]] > LARGE:
-                jobs[SINGLE].append(part)
-            else:
-                jobs[SHARED].append(np.append(part, [-1] * (LANES - len(part))))
-    arcs = np.diff(packed.arc_offsets)
+    own = graph_of[order]
+    place = np.arange(len(order))
+    among = place - np.searchsorted(own, own)  # of the items with this graph
+    lane = among % LANES
+    group = np.cumsum(lane == 0) - 1
+    jobs = np.full((int(np.count_nonzero(lane == 0)), LANES), -1)
+    jobs[group, lane] = order
+    first = jobs[:, 0]
+    graph, frames = graph_of[first], lengths[first]
+    large = np.diff(packed.state_offsets)[graph] * frames > LARGE
+    alone = large & (np.count_nonzero(jobs >= 0, axis=1) == 1)
+    largest = np.argsort(-np.diff(packed.arc_offsets)[graph] * frames, kind="stable")
     tables = []
-    for width, parts in jobs.items():
-        if parts:
-            table = np.array(parts, np.int64)
-            work = arcs[graph_of[table[:, 0]]] * lengths[table[:, 0]]
-            tables.append((table[np.argsort(-work, kind="stable")], width))
+    for width, rows in ((SHARED, largest[~alone[largest]]), (SINGLE, largest[alone[largest]])):
+        if len(rows):
+            tables.append((np.ascontiguousarray(jobs[rows, : width.lanes]), width))
     return tables
 
 
