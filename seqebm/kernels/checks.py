@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +21,39 @@ MAX_TABLE = 1 << 31
 MIN_BETA = 1e-30
 
 
+def whole_numbers(*size: int) -> Tensor:
+    """Room for so many on the CPU: what most checks return."""
+    return torch.empty(size, dtype=torch.int64, device="cpu")
+
+
+def traceable(schema: str, fake: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator for a check of values: also under ``torch.compile``, without a break of the graph.
+
+    There it becomes an operator, which looks at the values when the compiled graph runs. A check
+    therefore returns what the caller then uses: one that returned nothing would be left out.
+
+    Args:
+        schema: of the operator, such as "check_it(Tensor x) -> Tensor".
+        fake: what it returns, from shapes alone.
+    """
+    name = schema.partition("(")[0]
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        torch.library.define(f"seqebm::{name}", schema[len(name) :])
+        torch.library.impl(f"seqebm::{name}", "CompositeExplicitAutograd", function)
+        torch.library.register_fake(f"seqebm::{name}", fake)
+
+        @functools.wraps(function)
+        def check(*arguments: Any) -> Any:
+            if torch.compiler.is_compiling():
+                return getattr(torch.ops.seqebm, name)(*arguments)
+            return function(*arguments)
+
+        return check
+
+    return decorate
+
+
 def check_beta(beta: float) -> float:
     """``beta`` as a float; ValueError unless it is positive (inf is legal)."""
     value = float(beta)
@@ -28,13 +64,19 @@ def check_beta(beta: float) -> float:
 
 def check_lengths(lengths: Tensor, count: int, frames: int, name: str) -> Tensor:
     """Lengths (count,) as int64 on the CPU; ValueError unless each is in 1 .. frames."""
-    if not isinstance(lengths, Tensor):
-        lengths = torch.as_tensor(lengths)
+    return _check_lengths(torch.as_tensor(lengths), count, frames, name)
+
+
+@traceable(
+    "check_lengths(Tensor lengths, SymInt count, SymInt frames, str name) -> Tensor",
+    lambda lengths, count, frames, name: whole_numbers(count),
+)
+def _check_lengths(lengths: Tensor, count: int, frames: int, name: str) -> Tensor:
     if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
         raise ValueError(f"{name} has dtype {lengths.dtype}; lengths are whole numbers of frames")
     if lengths.shape != (count,):
         raise ValueError(f"{name} has shape {tuple(lengths.shape)}, expected ({count},)")
-    lengths = lengths.detach().to("cpu", torch.int64).contiguous()
+    given, lengths = lengths, lengths.detach().to("cpu", torch.int64).contiguous()
     wrong = ((lengths < 1) | (lengths > frames)).nonzero()
     if len(wrong):
         index = int(wrong[0])
@@ -42,7 +84,8 @@ def check_lengths(lengths: Tensor, count: int, frames: int, name: str) -> Tensor
             f"{name}[{index}] is {int(lengths[index])}; it must be 1 to {frames}, "
             "the number of frames with padding"
         )
-    return lengths
+    # An operator may not return what it was given.
+    return lengths.clone() if lengths.data_ptr() == given.data_ptr() else lengths
 
 
 def check_size(T: int, L: int) -> None:
@@ -68,11 +111,20 @@ def check_floats(name: str, tensor: Tensor, dimensions: int) -> None:
         )
 
 
-def check_features(name: str, features: Tensor, lengths: Tensor) -> None:
-    """ValueError that names the first valid frame (batch item, frame, feature) not finite."""
+@traceable(
+    "check_features(str name, Tensor features, Tensor lengths) -> Tensor",
+    lambda name, features, lengths: torch.empty_like(lengths),
+)
+def check_features(name: str, features: Tensor, lengths: Tensor) -> Tensor:
+    """ValueError that names the first valid frame (batch item, frame, feature) not finite.
+
+    Returns:
+        the lengths.
+    """
+    lengths = lengths.clone()
     # One pass over everything is cheap; only when it fails is padding told from frames.
     if bool(torch.isfinite(features.detach().sum())):
-        return
+        return lengths
     wrong = ~torch.isfinite(features.detach())
     wrong &= valid_frames(lengths.to(wrong.device), features.shape[1])[:, :, None]
     places = wrong.nonzero()
@@ -82,6 +134,7 @@ def check_features(name: str, features: Tensor, lengths: Tensor) -> None:
             f"{name}[{item}, {frame}, {feature}] is {features[item, frame, feature].item()}; "
             "features must be finite"
         )
+    return lengths
 
 
 def check_local(local: Tensor, t_lengths: Tensor, l_lengths: Tensor) -> None:

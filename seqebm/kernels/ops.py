@@ -181,7 +181,7 @@ def _check_features_pair(x: Tensor, y: Tensor, metric: str) -> None:
 
 def _without_padding(features: Tensor, lengths: Tensor) -> Tensor:
     """Padding set to 0, because 0 times whatever it held need not be 0 in the backward pass."""
-    if bool((lengths == features.shape[1]).all()):
+    if not torch.compiler.is_compiling() and bool((lengths == features.shape[1]).all()):
         return features
     padding = ~valid_frames(lengths.to(features.device), features.shape[1])
     return features.masked_fill(padding[:, :, None], 0.0)
@@ -225,10 +225,8 @@ def warp_matrix(
     """
     _check_features_pair(x, y, metric)
     beta = check_beta(beta)
-    ts = check_lengths(x_lengths, len(x), x.shape[1], "x_lengths")
-    ls = check_lengths(y_lengths, len(y), y.shape[1], "y_lengths")
-    check_features("x", x, ts)
-    check_features("y", y, ls)
+    ts = check_features("x", x, check_lengths(x_lengths, len(x), x.shape[1], "x_lengths"))
+    ls = check_features("y", y, check_lengths(y_lengths, len(y), y.shape[1], "y_lengths"))
     if not (torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)):
         return torch.ops.seqebm.warp_feature_energies(
             _squared_form(x, metric, 0), ts, _squared_form(y, metric, 1), ls, beta,
@@ -264,10 +262,8 @@ def warp_pairs(
     if len(x) != len(y):
         raise ValueError(f"x has {len(x)} items and y has {len(y)}; pairs need as many of each")
     beta = check_beta(beta)
-    ts = check_lengths(x_lengths, len(x), x.shape[1], "x_lengths")
-    ls = check_lengths(y_lengths, len(y), y.shape[1], "y_lengths")
-    check_features("x", x, ts)
-    check_features("y", y, ls)
+    ts = check_features("x", x, check_lengths(x_lengths, len(x), x.shape[1], "x_lengths"))
+    ls = check_features("y", y, check_lengths(y_lengths, len(y), y.shape[1], "y_lengths"))
     x, y = _without_padding(x, ts), _without_padding(y, ls)
     x, y = _squared_form(x, metric, 0), _squared_form(y, metric, 1)
     with_posterior = torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)

@@ -20,7 +20,14 @@ import torch
 from torch import Tensor
 
 from seqebm.kernels import chain_operators  # noqa: F401  (registers the operators)
-from seqebm.kernels.checks import check_beta, check_floats, check_lengths, check_size
+from seqebm.kernels.checks import (
+    check_beta,
+    check_floats,
+    check_lengths,
+    check_size,
+    traceable,
+    whole_numbers,
+)
 from seqebm.lengths import valid_frames
 
 
@@ -39,6 +46,11 @@ def _proper(values: Tensor) -> bool:
     return bool((values.numpy() if values.device.type == "cpu" else values).min() > -math.inf)
 
 
+@traceable(
+    "check_chain(Tensor emissions, Tensor lengths, Tensor transitions, Tensor start, Tensor final)"
+    " -> Tensor",
+    lambda emissions, *_: whole_numbers(len(emissions)),
+)
 def _check(
     emissions: Tensor, lengths: Tensor, transitions: Tensor, start: Tensor, final: Tensor
 ) -> Tensor:
@@ -72,6 +84,12 @@ def _check(
     return checked
 
 
+@traceable(
+    "check_labels(Tensor labels, Tensor lengths, Tensor emissions, str name) -> Tensor",
+    lambda labels, lengths, emissions, name: torch.empty(
+        labels.shape, dtype=torch.int64, device="cpu"
+    ),
+)
 def _check_labels(labels: Tensor, lengths: Tensor, emissions: Tensor, name: str) -> Tensor:
     """Labels (B, T) as int64 with 0 beyond each length."""
     B, T, S = emissions.shape

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from seqebm.kernels import cuda_dispatch
-from seqebm.kernels.checks import check_beta, check_floats
+from seqebm.kernels.checks import check_beta, check_floats, traceable
 from seqebm.kernels.dag import Dags, sweep
 
 torch.library.define(
@@ -71,20 +71,30 @@ torch.library.register_autograd(
 cuda_dispatch.register("dag_free_energies")
 
 
-def _check(dags: Dags, energies: Tensor) -> None:
+def _check(dags: Dags, energies: Tensor) -> Dags:
+    """The graphs; ValueError where an energy does not fit."""
+    return dags._replace(entry_offsets=_check_energies(energies, dags.entry_offsets))
+
+
+@traceable(
+    "check_dag(Tensor energies, Tensor entry_offsets) -> Tensor",
+    lambda energies, entry_offsets: torch.empty_like(entry_offsets),
+)
+def _check_energies(energies: Tensor, entry_offsets: Tensor) -> Tensor:
     check_floats("energies", energies, 1)
-    count = int(dags.entry_offsets[-1])
+    count = int(entry_offsets[-1])
     if len(energies) != count:
         raise ValueError(f"energies has {len(energies)} numbers; the graphs have {count} entries")
     values = energies.detach()
     if count and not float(values.amin()) > -math.inf:
         entry = int((torch.isnan(values) | (values == -math.inf)).nonzero()[0])
-        graph = int(torch.searchsorted(dags.entry_offsets, entry, right=True)) - 1
+        graph = int(torch.searchsorted(entry_offsets, entry, right=True)) - 1
         raise ValueError(
-            f"energies[{entry}], entry {entry - int(dags.entry_offsets[graph])} of graph {graph}, "
+            f"energies[{entry}], entry {entry - int(entry_offsets[graph])} of graph {graph}, "
             f"is {float(values[entry])}; an energy may be negative or +inf (impossible), but "
             "neither NaN nor -inf"
         )
+    return entry_offsets.clone()
 
 
 def dag_free_energy(dags: Dags, energies: Tensor, beta: float) -> Tensor:
@@ -102,7 +112,7 @@ def dag_free_energy(dags: Dags, energies: Tensor, beta: float) -> Tensor:
     Raises:
         ValueError: beta or an energy is out of range; it names index and value.
     """
-    _check(dags, energies)
+    dags = _check(dags, energies)
     beta = check_beta(beta)
     with_posterior = torch.is_grad_enabled() and energies.requires_grad
     return torch.ops.seqebm.dag_free_energies(energies, list(dags), beta, with_posterior)[0]
@@ -118,7 +128,7 @@ def dag_best_path(dags: Dags, energies: Tensor) -> tuple[Tensor, list[Tensor | N
     Raises:
         ValueError: see :func:`dag_free_energy`.
     """
-    _check(dags, energies)
+    dags = _check(dags, energies)
     result = sweep(dags, energies.detach().cpu().contiguous().numpy(), math.inf, False)
     begins = dags.node_offsets.numpy()
     paths: list[Tensor | None] = []
@@ -135,7 +145,7 @@ def dag_posteriors(dags: Dags, energies: Tensor, beta: float) -> tuple[Tensor, T
     Raises:
         ValueError: see :func:`dag_free_energy`.
     """
-    _check(dags, energies)
+    dags = _check(dags, energies)
     return torch.ops.seqebm.dag_free_energies(
         energies.detach(), list(dags), check_beta(beta), True
     )  # fmt: skip

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from seqebm.kernels import cuda_dispatch, trellis
-from seqebm.kernels.checks import check_beta, check_floats, check_lengths
+from seqebm.kernels.checks import check_beta, check_floats, check_lengths, traceable
 from seqebm.kernels.packed import Packed, join, split
 from seqebm.kernels.trellis_unroll import Unrolled
 from seqebm.lengths import valid_frames
@@ -208,11 +208,20 @@ def _check(
     emissions: Tensor, lengths: Tensor, packed: Packed, graph_of: Tensor, energies: Tensor
 ) -> tuple[Tensor, Tensor]:
     """``lengths`` and ``graph_of`` as int64 on the CPU; ValueError for what does not fit."""
+    lengths, graph_of = torch.as_tensor(lengths), torch.as_tensor(graph_of)
+    if torch.compiler.is_compiling():
+        return _check_joined(emissions, lengths, *_joined(packed), graph_of, energies)
+    return _check_values(emissions, lengths, packed, graph_of, energies)
+
+
+def _check_values(
+    emissions: Tensor, lengths: Tensor, packed: Packed, graph_of: Tensor, energies: Tensor
+) -> tuple[Tensor, Tensor]:
     check_floats("emissions", emissions, 3)
     check_floats("energies", energies, 1)
     B, T, C = emissions.shape
     lengths = check_lengths(lengths, B, T, "lengths")
-    graph_of = torch.as_tensor(graph_of).detach().to("cpu", torch.int64).contiguous()
+    graph_of = graph_of.detach().to("cpu", torch.int64).contiguous()
     if graph_of.shape != (B,):
         raise ValueError(f"graph_of has shape {tuple(graph_of.shape)}, expected ({B},)")
     wrong = ((graph_of < 0) | (graph_of >= packed.graphs)).nonzero()
@@ -244,11 +253,30 @@ def _check(
     return lengths, graph_of
 
 
+@traceable(
+    "check_trellis(Tensor emissions, Tensor lengths, Tensor wide, Tensor flat, Tensor graph_of,"
+    " Tensor energies) -> (Tensor, Tensor)",
+    lambda emissions, *_: tuple(
+        torch.empty(2, len(emissions), dtype=torch.int64, device="cpu").unbind()
+    ),
+)
+def _check_joined(
+    emissions: Tensor, lengths: Tensor, wide: Tensor, flat: Tensor, graph_of: Tensor,
+    energies: Tensor,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    packed = split(wide.numpy(), flat.numpy())
+    lengths, graph_of = _check_values(emissions, lengths, packed, graph_of, energies)
+    return lengths, graph_of.clone()
+
+
 _joins: dict[int, tuple[Tensor, Tensor]] = {}
 
 
 def _joined(packed: Packed) -> tuple[Tensor, Tensor]:
     """The two arrays of a :class:`Packed`, joined once and kept as long as it lives."""
+    if torch.compiler.is_compiling():
+        wide, flat = join(packed)
+        return torch.from_numpy(wide), torch.from_numpy(flat)
     key = id(packed.labels)
     if key not in _joins:
         _joins[key] = tuple(map(torch.from_numpy, join(packed)))  # type: ignore[assignment]

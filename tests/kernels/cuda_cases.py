@@ -250,6 +250,7 @@ def public_calls(beta: float):
     x, y = torch.rand(3, 6, 2), torch.rand(2, 4, 2)
     ts, ls = torch.tensor([6, 5, 6]), torch.tensor([4, 3])
     yield lambda x, y: ops.warp_matrix(x, ts, y, ls, beta, "symmetric2"), [x, y], [0, 1]
+    yield lambda x, y: ops.warp_pairs(x[:2], ts[:2], y, ls, beta, "linear"), [x, y], [0, 1]
 
 
 def chain_case(seed: int, dtype: torch.dtype, S: int = 3):

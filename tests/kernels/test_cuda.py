@@ -15,7 +15,7 @@ import numba
 import pytest
 import torch
 
-from seqebm.kernels import cuda, ops, ops_chain, ops_trellis
+from seqebm.kernels import cuda, cuda_trellis_ops, ops, ops_chain, ops_trellis
 
 CASES = Path(cases.__file__)
 ON_GPU = torch.cuda.is_available()
@@ -121,11 +121,13 @@ class TestOnDevice:
         result = run_cases(simulated=False)
         assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
 
+    @pytest.mark.parametrize("compiled", [False, True])
     @pytest.mark.parametrize("beta", cases.BETAS)
-    def test_operators_and_their_gradients(self, beta):
+    def test_operators_and_their_gradients(self, beta, compiled):
         """The public functions, called with tensors on the device, against the CPU."""
         for function, arguments, leaves in cases.public_calls(beta):
             results = []
+            torch._dynamo.reset()
             for device in ("cpu", "cuda"):
                 own = [
                     a.to(device) if isinstance(a, torch.Tensor) and a.is_floating_point() else a
@@ -133,11 +135,22 @@ class TestOnDevice:
                 ]
                 for index in leaves:
                     own[index] = own[index].detach().requires_grad_()
+                if compiled and device == "cuda":
+                    function = torch.compile(function, backend="aot_eager", fullgraph=True)
                 value = function(*own)
                 value.nan_to_num(posinf=0.0).sum().backward()
                 results.append([value.detach().cpu(), *(own[i].grad.cpu() for i in leaves)])
             for one, two in zip(*results, strict=True):
                 assert torch.allclose(one, two, atol=1e-5, rtol=1e-4)
+
+    def test_graphs_are_copied_once(self):
+        emissions, lengths, packed, graph_of, energies = cases.trellis_case(1, torch.float32)
+        before = len(cuda_trellis_ops._on_devices)
+        for _ in range(3):
+            ops_trellis.trellis_free_energy(
+                emissions.cuda(), lengths, packed, graph_of, energies.cuda(), 1.0
+            )
+        assert len(cuda_trellis_ops._on_devices) == before + 1
 
     def test_side_stream(self):
         """A kernel waits for what its own stream did before, and for nothing else."""

@@ -277,23 +277,6 @@ def test_batches_without_pairs_and_lengths_of_one():
     assert ops.warp_matrix(x[:0], none, y, one, 1.0, "bakis").shape == (0, 1)
 
 
-def test_compiled_by_torch():
-    torch.manual_seed(0)
-    local = torch.randn(3, 5, 4)
-    ts, ls = torch.tensor([5, 4, 5]), torch.tensor([4, 3, 2])
-
-    def loss(c):
-        return ops.warp_free_energy(c, ts, ls, 1.0, "symmetric1").sum() * 2
-
-    compiled = torch.compile(loss, backend="aot_eager")
-    gradients = []
-    for function in (loss, compiled):
-        c = local.clone().requires_grad_()
-        function(c).backward()
-        gradients.append(c.grad)
-    assert torch.equal(*gradients)
-
-
 def test_second_derivatives_are_refused():
     local = torch.rand(1, 3, 3, requires_grad=True)
     n = torch.tensor([3])
