@@ -1,19 +1,14 @@
-"""Rows of the dense chain: the linear-chain CRF and Viterbi. See :mod:`tools.bench.jobs`."""
+"""Rows of the dense chain: the linear-chain CRF and Viterbi. See :mod:`tools.bench.row`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from tools.bench.devices import on_cuda
-
-Array = NDArray[np.floating]
-Job = Callable[[], Array]
+from tools.bench.row import REAL, THREADS, Array, Job, Row, on_cuda
 
 
 class _Case(NamedTuple):
@@ -28,18 +23,18 @@ class _Case(NamedTuple):
 
 
 def _case(B: int, T: int, S: int, dtype: torch.dtype = torch.float32) -> _Case:
-    generator = torch.Generator().manual_seed(0)
+    rng = np.random.default_rng(0)
 
     def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator).to(dtype)
+        return torch.tensor(rng.normal(size=shape), dtype=dtype)
 
-    labels = torch.randint(0, S, (B, T), generator=generator)
+    labels = torch.from_numpy(rng.integers(0, S, (B, T)))
     return _Case(
         2 * normal(B, T, S), torch.full((B,), T), labels, normal(S, S), normal(S), normal(S)
     )
 
 
-def _nll(S: int) -> dict[str, Callable[..., Job]]:
+def _nll(S: int) -> Row:
     """NLL forward and backward, B 32, T 200; the result is the gradient of the emissions."""
 
     def seqebm(dtype: torch.dtype = torch.float32, device: str = "cpu") -> Job:
@@ -98,20 +93,22 @@ def _nll(S: int) -> dict[str, Callable[..., Job]]:
 
         return run
 
-    return {
-        "seqebm": seqebm, "pytorch-crf": pytorch_crf, "torch": torch_loop,
-        "seqebm on CUDA": on_cuda(seqebm),
-    }  # fmt: skip
+    return Row(
+        f"CRF NLL forward + backward, B 32, T 200, S {S}",
+        {
+            "seqebm": seqebm, "pytorch-crf": pytorch_crf, "torch": torch_loop,
+            "seqebm on CUDA": on_cuda(seqebm),
+        },
+        REAL * (4 * 32 * 200 * S + 2 * S * S),
+    )  # fmt: skip
 
 
 def _energies(c: _Case, paths: list[Tensor]) -> Array:
     """Energies of paths in float64, so that whoever finds a better one shows it."""
-    from seqebm.kernels import ops_chain
-
-    double = (t.double() for t in (c.transitions, c.start, c.final))
-    return ops_chain.chain_path_energy(
-        c.emissions.double(), c.lengths, torch.stack(paths), *double
-    ).numpy()
+    y = torch.stack(paths).long()
+    total = c.emissions.double().gather(2, y[:, :, None]).sum((1, 2))
+    total += c.transitions.double()[y[:, :-1], y[:, 1:]].sum(1)
+    return (total + c.start.double()[y[:, 0]] + c.final.double()[y[:, -1]]).numpy()
 
 
 class Viterbi:
@@ -120,12 +117,12 @@ class Viterbi:
     def __init__(self, S: int) -> None:
         self.S = S
 
-    def seqebm(self, dtype: torch.dtype = torch.float32) -> Job:
+    def seqebm(self, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Job:
         """Ours."""
         from seqebm.kernels import ops_chain
 
         c = _case(16, 500, self.S)
-        args = [t.to(dtype) for t in (c.emissions, c.transitions, c.start, c.final)]
+        args = [t.to(device, dtype) for t in (c.emissions, c.transitions, c.start, c.final)]
         found: list[list[Tensor]] = []
 
         def run() -> Array:
@@ -172,11 +169,38 @@ class Viterbi:
 
         return _Checked(run, lambda: _energies(c, found[0]))
 
-    def rows(self) -> dict[str, Callable[..., Job]]:
-        """The contenders."""
-        return {
-            "seqebm": self.seqebm, "hmmlearn": self.hmmlearn, "pytorch-crf": self.pytorch_crf
-        }  # fmt: skip
+    def torbi(self, device: str = "cpu") -> Job:
+        """C++; it takes probabilities that need not sum to 1, and has no final scores."""
+        import torbi
+
+        c = _case(16, 500, self.S)
+        frames = -c.emissions
+        frames[:, -1] -= c.final
+        arguments = [t.to(device) for t in (frames, -c.transitions.t().contiguous(), -c.start)]
+        found: list[list[Tensor]] = []
+
+        def run() -> Array:
+            paths = torbi.from_probabilities(
+                arguments[0], None, *arguments[1:], log_probs=True, num_threads=THREADS,
+                gpu=0 if device == "cuda" else None,
+            )  # fmt: skip
+            found[:] = [list(paths.cpu())]
+            return np.zeros(0)
+
+        return _Checked(run, lambda: _energies(c, found[0]))
+
+    def row(self) -> Row:
+        """The row."""
+        S = self.S
+        return Row(
+            f"dense Viterbi, B 16, T 500, S {S}",
+            {
+                "seqebm": self.seqebm, "hmmlearn": self.hmmlearn,
+                "pytorch-crf": self.pytorch_crf, "torbi": self.torbi,
+                "seqebm on CUDA": on_cuda(self.seqebm), "torbi on CUDA": on_cuda(self.torbi),
+            },
+            16 * 500 * S * (REAL + 2) + REAL * S * S,
+        )  # fmt: skip
 
 
 class _Checked:
@@ -193,10 +217,12 @@ class _Checked:
         return result
 
 
-ROWS: dict[str, tuple[str, dict[str, Callable[..., Job]]]] = {
-    **{f"crf-{S}": (f"CRF NLL forward + backward, B 32, T 200, S {S}", _nll(S)) for S in (32, 128)},
-    **{
-        f"viterbi-{S}": (f"dense Viterbi, B 16, T 500, S {S}", Viterbi(S).rows())
-        for S in (64, 512, 1440)
-    },
+ROWS: dict[str, Row] = {
+    "crf-small": _nll(8),
+    "crf": _nll(32),
+    "crf-large": _nll(128),
+    "viterbi-small": Viterbi(16).row(),
+    "viterbi": Viterbi(64).row(),
+    "viterbi-large": Viterbi(512).row(),
+    "viterbi-1024": Viterbi(1024).row(),
 }

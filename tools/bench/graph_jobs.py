@@ -1,31 +1,37 @@
-"""Rows of the trellis: any graph that meets emissions. See :mod:`tools.bench.jobs`."""
+"""Rows of the trellis: any graph that meets emissions. See :mod:`tools.bench.row`."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from tools.bench.devices import on_cuda
+from tools.bench.row import REAL, Array, Job, Row, absent, on_cuda
 
-Array = NDArray[np.floating]
-Job = Callable[[], Array]
 WORDS, STATES_PER_WORD, SUCCESSORS, CLASSES = 400, 5, 10, 40
 
 
-def word_loop(words: int = WORDS, on_states: bool = True) -> Any:
+class Loop(NamedTuple):
+    """A graph in the form of :class:`seqebm.kernels.packed.Topology`."""
+
+    states: int
+    src: Any
+    dst: Any
+    label: Any
+    starts: Any
+    finals: Any
+
+
+def word_loop(words: int = WORDS, on_states: bool = True) -> Loop:
     """A start state and words of five states with self-loops; each word has ten successors.
 
     400 words make 2,001 states and 8,000 arcs. Labels are drawn for each state, or for each arc.
     """
-    from seqebm.kernels.packed import Topology
-
     rng = np.random.default_rng(0)
     first = 1 + STATES_PER_WORD * np.arange(words)
     inside = 1 + np.arange(words * STATES_PER_WORD)
@@ -38,10 +44,16 @@ def word_loop(words: int = WORDS, on_states: bool = True) -> Any:
     labels = rng.integers(0, CLASSES, 1 + len(inside))[dst]
     if not on_states:
         labels = rng.integers(0, CLASSES, len(src))
-    return Topology(1 + len(inside), src, dst, labels, np.zeros(1, np.int64), last)
+    return Loop(1 + len(inside), src, dst, labels, np.zeros(1, np.int64), last)
 
 
-def _energies(topology: Any, B: int, T: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def _packed(loop: Loop) -> Any:
+    from seqebm.kernels.packed import Topology, pack
+
+    return pack([Topology(*loop)])
+
+
+def _energies(topology: Loop, B: int, T: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Emissions (B, T, C) that favour a path of the graph, with noise; energies of the entries."""
     rng = np.random.default_rng(1)
     emissions = 2 * rng.normal(size=(B, T, CLASSES))
@@ -61,15 +73,57 @@ def _energies(topology: Any, B: int, T: int, dtype: torch.dtype) -> tuple[Tensor
     return torch.tensor(emissions, dtype=dtype), torch.tensor(weights, dtype=dtype)
 
 
-def _sum(on_states: bool, B: int = 8, T: int = 150) -> dict[str, Callable[..., Job]]:
+class _K2(NamedTuple):
+    """The word loop and its emissions as k2 takes them."""
+
+    graphs: Any
+    start: Tensor
+    B: int
+    T: int
+
+    @classmethod
+    def make(cls, loop: Loop, weights: Tensor, B: int, T: int) -> _K2:
+        """k2 wants one start, state 0, and one final, the last, which arcs of label -1 enter."""
+        import k2
+
+        A, last = len(loop.src), loop.states
+        end = np.full(len(loop.finals), last)
+        src, dst = np.concatenate((loop.src, loop.finals)), np.concatenate((loop.dst, end))
+        label = np.concatenate((loop.label + 1, np.full(len(end), -1)))
+        scores = -torch.cat((weights[:A], weights[A + 1 :])).numpy()
+        order = np.lexsort((dst, src))
+        lines = [f"{src[a]} {dst[a]} {label[a]} {scores[a]:.9g}" for a in order]
+        graph = k2.Fsa.from_str("\n".join([*lines, str(last)]))
+        return cls(k2.create_fsa_vec([graph] * B), weights[A], B, T)
+
+    def intersect(self, emissions: Tensor) -> Any:
+        """All paths of all items: exact, as the beam is wider than any difference."""
+        import k2
+
+        B, T = self.B, self.T
+        # Column 0 is nobody's: k2 keeps that label for other uses.
+        scores = torch.cat((emissions.new_full((B, T, 1), -1e4), -emissions), 2)
+        segments = torch.tensor([[b, 0, T] for b in range(B)], dtype=torch.int32)
+        dense = k2.DenseFsaVec(scores, segments)
+        return k2.intersect_dense(self.graphs, dense, 1e5)
+
+
+def _moved(words: int, B: int, T: int, gradient: bool) -> int:
+    """Bytes: emissions, graph and, with a gradient, it and a table of float32 forward numbers."""
+    arcs = words * (2 * STATES_PER_WORD + SUCCESSORS)
+    states = 1 + words * STATES_PER_WORD
+    back = REAL * (B * T * CLASSES + arcs + 2 * B * T * states)
+    return REAL * B * T * CLASSES + arcs * 3 * REAL + (back if gradient else 0)
+
+
+def _sum(on_states: bool, words: int = WORDS, B: int = 8, T: int = 150) -> Row:
     """Free energy and gradients of a word loop; the result is the gradient of the emissions."""
 
     def seqebm(dtype: torch.dtype = torch.float32, device: str = "cpu") -> Job:
         from seqebm.kernels.ops_trellis import trellis_free_energy
-        from seqebm.kernels.packed import pack
 
-        topology = word_loop(on_states=on_states)
-        packed = pack([topology])
+        topology = word_loop(words, on_states)
+        packed = _packed(topology)
         leaves = [t.to(device).requires_grad_() for t in _energies(topology, B, T, dtype)]
         lengths, graph_of = torch.full((B,), T), torch.zeros(B, dtype=torch.int64)
 
@@ -81,7 +135,7 @@ def _sum(on_states: bool, B: int = 8, T: int = 150) -> dict[str, Callable[..., J
 
     def torch_loop() -> Job:
         """Gather, add, exp and scatter in each frame, one maximum for an item; autograd."""
-        topology = word_loop(on_states=on_states)
+        topology = word_loop(words, on_states)
         emissions, weights = (t.requires_grad_() for t in _energies(topology, B, T, torch.float32))
         src, dst = torch.from_numpy(topology.src), torch.from_numpy(topology.dst)
         label = torch.from_numpy(topology.label)
@@ -107,17 +161,35 @@ def _sum(on_states: bool, B: int = 8, T: int = 150) -> dict[str, Callable[..., J
 
         return run
 
-    return {
-        "seqebm": seqebm, "torch loop": torch_loop, "k2": _absent("k2"), "gtn": _absent("gtn"),
-        "seqebm on CUDA": on_cuda(seqebm),
-    }  # fmt: skip
+    def k2() -> Job:
+        loop = word_loop(words, on_states)
+        emissions, weights = _energies(loop, B, T, torch.float32)
+        problem = _K2.make(loop, weights, B, T)
+        emissions.requires_grad_()
+
+        def run() -> Array:
+            scores = problem.intersect(emissions).get_tot_scores(True, True)
+            return torch.autograd.grad(-scores.sum(), emissions)[0].numpy()
+
+        return run
+
+    return Row(
+        f"free energy + gradients, labels on {'states' if on_states else 'arcs'}, "
+        f"{_size(words)}, T {T}, C {CLASSES}, B {B}",
+        {
+            "seqebm": seqebm, "torch loop": torch_loop,
+            "k2": k2 if words <= WORDS else absent("k2", "would keep 96 million arcs here"),
+            "gtn": NO_GTN, "seqebm on CUDA": on_cuda(seqebm),
+        },
+        _moved(words, B, T, True),
+    )  # fmt: skip
 
 
-def _absent(name: str) -> Callable[[], Job]:
-    def job() -> Job:
-        raise ImportError(f"{name} has no package that pip installs here")
+def _size(words: int) -> str:
+    return f"{1 + STATES_PER_WORD * words:,} states, {20 * words:,} arcs"
 
-    return job
+
+NO_GTN = absent("gtn", "has no package that pip installs: its sources lack the C++ part")
 
 
 def ctc_graph(target: list[int]) -> Any:
@@ -134,41 +206,41 @@ def ctc_graph(target: list[int]) -> Any:
     return Topology(S + 1, src, dst, np.array(states)[dst - 1], np.zeros(1, np.int64), finals)
 
 
-def _ctc(B: int = 16, T: int = 150, L: int = 20) -> dict[str, Callable[..., Job]]:
+def _ctc(B: int = 16, T: int = 150, L: int = 20) -> Row:
     """Loss and gradient of the logits, but for the logarithm of the softmax, which all share."""
 
     def data(dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        generator = torch.Generator().manual_seed(0)
-        scores = torch.randn(B, T, CLASSES, generator=generator).to(dtype)
-        return scores, torch.randint(1, CLASSES, (B, L), generator=generator)
+        rng = np.random.default_rng(0)
+        scores = torch.tensor(rng.normal(size=(B, T, CLASSES)), dtype=dtype)
+        return scores, torch.from_numpy(rng.integers(1, CLASSES, (B, L)))
 
-    def seqebm(dtype: torch.dtype = torch.float32) -> Job:
+    def seqebm(dtype: torch.dtype = torch.float32, device: str = "cpu") -> Job:
         from seqebm.kernels.ops_trellis import trellis_free_energy
         from seqebm.kernels.packed import concatenate, pack
 
         logits, targets = data(dtype)
-        logits.requires_grad_()
+        logits = logits.to(device).requires_grad_()
         packs = [pack([ctc_graph(target)]) for target in targets.tolist()]
         lengths, graph_of = torch.full((B,), T), torch.arange(B)
 
         def run() -> Array:
             packed = concatenate(packs)
-            weights = torch.zeros(int(packed.entry_offsets[-1]), dtype=dtype)
+            weights = torch.zeros(int(packed.entry_offsets[-1]), dtype=dtype, device=device)
             energies = -logits.log_softmax(-1)
             free = trellis_free_energy(energies, lengths, packed, graph_of, weights, 1.0)
-            return torch.autograd.grad(free.sum(), logits)[0].numpy()
+            return torch.autograd.grad(free.sum(), logits)[0].cpu().numpy()
 
         return run
 
-    def torch_ctc() -> Job:
+    def torch_ctc(device: str = "cpu") -> Job:
         logits, targets = data(torch.float32)
-        logits.requires_grad_()
+        logits, targets = logits.to(device).requires_grad_(), targets.to(device)
         lengths, sizes = torch.full((B,), T), torch.full((B,), L)
 
         def run() -> Array:
             scores = logits.log_softmax(-1).transpose(0, 1)
             loss = torch.nn.functional.ctc_loss(scores, targets, lengths, sizes, reduction="sum")
-            return torch.autograd.grad(loss, logits)[0].numpy()
+            return torch.autograd.grad(loss, logits)[0].cpu().numpy()
 
         return run
 
@@ -177,23 +249,30 @@ def _ctc(B: int = 16, T: int = 150, L: int = 20) -> dict[str, Callable[..., Job]
         factor = torch.ones(B, T, CLASSES)
         return lambda: torch.autograd.grad(logits.log_softmax(-1), logits, factor)[0].numpy()
 
-    return {"seqebm": seqebm, "torch": torch_ctc, "(log-softmax alone)": softmax}
+    return Row(
+        f"CTC as a graph, forward + backward, B {B}, T {T}, C {CLASSES}, L {L}",
+        {
+            "seqebm": seqebm, "torch": torch_ctc, "(log-softmax alone)": softmax,
+            "seqebm on CUDA": on_cuda(seqebm), "torch on CUDA": on_cuda(torch_ctc),
+        },
+        REAL * B * T * (2 * CLASSES + 2 * (2 * L + 1)),
+    )  # fmt: skip
 
 
-def _best(beam: float | None, B: int = 8, T: int = 150) -> dict[str, Callable[..., Job]]:
+def _best(beam: float | None, words: int = WORDS, B: int = 8, T: int = 150) -> Row:
     """Best paths of the word loop; the result is their energies."""
 
-    def seqebm(dtype: torch.dtype = torch.float32) -> Job:
+    def seqebm(dtype: torch.dtype = torch.float32, device: str = "cpu") -> Job:
         from seqebm.kernels.ops_trellis import trellis_best_path
-        from seqebm.kernels.packed import pack
 
-        topology = word_loop()
-        packed = pack([topology])
-        emissions, weights = _energies(topology, B, T, dtype)
+        topology = word_loop(words)
+        packed = _packed(topology)
+        emissions, weights = (t.to(device) for t in _energies(topology, B, T, dtype))
         lengths, graph_of = torch.full((B,), T), torch.zeros(B, dtype=torch.int64)
 
         def run() -> Array:
-            return trellis_best_path(emissions, lengths, packed, graph_of, weights, beam)[0].numpy()
+            least = trellis_best_path(emissions, lengths, packed, graph_of, weights, beam)[0]
+            return least.cpu().numpy()
 
         return run
 
@@ -201,7 +280,7 @@ def _best(beam: float | None, B: int = 8, T: int = 150) -> dict[str, Callable[..
         import kaldi_decoder as kaldi
         import kaldifst
 
-        topology = word_loop()
+        topology = word_loop(words)
         emissions, weights = (t.numpy() for t in _energies(topology, B, T, torch.float32))
         A = len(topology.src)
         fst = kaldifst.StdVectorFst()
@@ -226,18 +305,40 @@ def _best(beam: float | None, B: int = 8, T: int = 150) -> dict[str, Callable[..
 
         return run
 
-    return {
-        "seqebm": seqebm, "kaldi-decoder": kaldi_decoder, "k2": _absent("k2"), "gtn": _absent("gtn")
-    }  # fmt: skip
+    def k2() -> Job:
+        import k2
+
+        loop = word_loop(words)
+        emissions, weights = _energies(loop, B, T, torch.float32)
+        problem = _K2.make(loop, weights, B, T)
+
+        def run() -> Array:
+            best = k2.shortest_path(problem.intersect(emissions), True)
+            return (problem.start - best.get_tot_scores(True, False)).numpy()
+
+        return run
+
+    contenders: dict[str, Callable[..., Job]] = {"seqebm": seqebm, "kaldi-decoder": kaldi_decoder}
+    if beam is None:
+        contenders |= {"k2": k2, "gtn": NO_GTN, "seqebm on CUDA": on_cuda(seqebm)}
+    kind = "exact" if beam is None else f"beam {beam:g}"
+    return Row(
+        f"best path, {kind}, {_size(words)}, T {T}, C {CLASSES}, B {B}", contenders,
+        _moved(words, B, T, False),
+    )  # fmt: skip
 
 
-_LOOP = "2,001 states, 8,000 arcs, T 150, C 40, B 8"
-ROWS: dict[str, tuple[str, dict[str, Callable[..., Job]]]] = {
-    "trellis": (f"free energy + gradients, labels on states, {_LOOP}", _sum(True)),
-    "trellis_arcs": (f"free energy + gradients, labels on arcs, {_LOOP}", _sum(False)),
-    "ctc": ("CTC as a graph, forward + backward, B 16, T 150, C 40, L 20", _ctc()),
-    "best": (f"best path, exact, {_LOOP}", _best(None)),
-    "best_beam": (f"best path, beam 10, {_LOOP}", _best(10.0)),
+ROWS: dict[str, Row] = {
+    "trellis-small": _sum(True, 40),
+    "trellis": _sum(True),
+    "trellis-large": _sum(True, 4000),
+    "trellis_arcs": _sum(False),
+    "ctc-small": _ctc(4, 50, 5),
+    "ctc": _ctc(),
+    "ctc-large": _ctc(32, 800, 60),
+    "best": _best(None),
+    "best_beam": _best(10.0),
+    "best_beam-large": _best(10.0, 4000),
 }
 
 
@@ -248,11 +349,10 @@ def growth() -> list[tuple[str, list[tuple[int, float]], float]]:
         (what grows, [(size, least seconds)], fitted exponent): time ~ size ** exponent.
     """
     from seqebm.kernels.ops_trellis import trellis_free_energy
-    from seqebm.kernels.packed import pack
 
     def seconds(words: int, T: int) -> float:
         topology = word_loop(words)
-        packed = pack([topology])
+        packed = _packed(topology)
         leaves = [t.requires_grad_() for t in _energies(topology, 4, T, torch.float32)]
         lengths, graph_of = torch.full((4,), T), torch.zeros(4, dtype=torch.int64)
         least = math.inf

@@ -19,43 +19,72 @@ Made by `python -m tools.bench.page` from what `python -m tools.bench --json FIL
 edit. How it is measured, what the rows are, and where we are weak:
 [tools/bench](../tools/bench/README.md).
 Times are least / median in milliseconds; x is the ratio to ours, of the least and of the median
-times; the error is the largest, relative to our own result in float64.
+times; the error is the largest, relative to our own result in float64. The floor is the time that
+the textbook algorithm needs to move its data once, as fast as memory can be copied here; how many
+times the floor our least time is stands behind it. Below 1, ours moves less than the textbook.
 """
 
 
 def rows(report: dict[str, Any]) -> list[str]:
     """The table of one file."""
+    rates = ", ".join(f"{name} {rate / 1e9:.0f} GB/s" for name, rate in report["bandwidth"].items())
     lines = [
         f"## {report['threads']} thread(s), {report['cores']} cores, {report['machine']}, Python "
         f"{report['python']}\n",
-        "| row | load | contender | ms | quartiles | x | error |",
-        "|---|---|---|---|---|---|---|",
+        f"Memory bandwidth: {rates}. GPU: {report.get('gpu', 'none')}.",
+        "",
+        "| row | load | contender | ms | quartiles | x | error | floor |",
+        "|---|---|---|---|---|---|---|---|",
     ]
+    absent: dict[str, str] = {}
     for row in report["rows"]:
         load = "-".join(f"{value:.1f}" for value in row["load"])
-        for place, facts in enumerate(row["contenders"]):
-            title = f"`{facts['row']}`: {jobs.ROWS[facts['row']][0]}" if not place else ""
+        first = True
+        for facts in row["contenders"]:
             name = f"{facts['name']} {facts.get('version', '')}".strip()
-            cells = [title, load if not place else "", f"**{name}**" if not place else name]
+            if "missing" in facts:
+                absent[f"{facts['row']}: {facts['name']}"] = facts["missing"]
+                continue
+            title = f"`{facts['row']}`: {jobs.ROWS[facts['row']].title}" if first else ""
+            cells = [title, load if first else "", f"**{name}**" if first else name]
             if "min_ms" in facts:
-                low, high = facts["quartiles_ms"]
-                error = "" if facts["difference"] is None else f"{facts['difference']:.1e}"
-                ratio = f"{facts['ratio_min']:.1f}, {facts['ratio_median']:.1f}" if place else ""
-                cells += [
-                    f"{facts['min_ms']:.2f} / {facts['median_ms']:.2f}", f"{low:.2f}-{high:.2f}",
-                    ratio, error,
-                ]  # fmt: skip
+                cells += _figures(facts, first, report["bandwidth"])
             else:
-                cells += [f"skipped: {facts['missing']}" if "missing" in facts else "failed"]
-                cells += ["", "", ""]
+                cells += ["failed", "", "", "", ""]
             lines.append(f"| {' | '.join(cells)} |")
-    return lines
+            first = False
+    reasons: dict[str, list[str]] = {}
+    for who, why in absent.items():
+        reasons.setdefault(why, []).append(who)
+    lines += ["", *(f"- Not there: {', '.join(who)} ({why})." for why, who in reasons.items())]
+    for growth in report.get("growth", []):
+        points = ", ".join(f"{1e3 * took:.1f} ms for {size:,}" for size, took in growth["points"])
+        lines.append(
+            f"- Time grows with {growth['name']} to the {growth['exponent']:.2f}: {points}."
+        )
+    return [*lines, ""]
+
+
+def _figures(facts: dict[str, Any], ours: bool, bandwidth: dict[str, float]) -> list[str]:
+    low, high = facts["quartiles_ms"]
+    error = "" if facts["difference"] is None else f"{facts['difference']:.1e}"
+    ratio = "" if ours else f"{facts['ratio_min']:.1f}, {facts['ratio_median']:.1f}"
+    floor = ""
+    if facts["name"].startswith("seqebm"):
+        device = "cuda" if facts["name"].endswith("CUDA") else "cpu"
+        least = 1e3 * jobs.ROWS[facts["row"]].moved / bandwidth[device]
+        floor = f"{least:.2f} ms, {facts['min_ms'] / least:.1f}"
+    once = " (once)" if facts["repetitions"] == 1 else ""
+    return [
+        f"{facts['min_ms']:.2f} / {facts['median_ms']:.2f}{once}", f"{low:.2f}-{high:.2f}",
+        ratio, error, floor,
+    ]  # fmt: skip
 
 
 def main() -> None:
     """Write the page."""
     reports = [json.loads(Path(name).read_text()) for name in sys.argv[1:]]
-    TARGET.write_text("\n".join([HEAD, *(line for r in reports for line in rows(r))]) + "\n")
+    TARGET.write_text("\n".join([HEAD, *(line for r in reports for line in rows(r))]))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """One contender in a process of its own; :mod:`tools.bench.run` starts it and talks to it.
 
-Protocol, a line of JSON each way: at the start {"ready": versions, "first_s", "error"}; then for
-each line ``seconds`` on standard input, {"ms": [wall time of each repetition]}.
+``python -m tools.bench.worker ROW NAME FILE`` does the job once, writes the result to FILE (.npy)
+and then obeys. A line of JSON each way: at the start {"first_s", "version"}, {"missing"} or
+{"error"}; then for each line ``seconds`` on standard input, {"ms": [wall time of each repetition]}.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import traceback
 
 
 def main() -> None:
-    """Prepare, check the result against float64, and time on request."""
-    row, contender = sys.argv[1:3]
+    """Prepare, do the job once, and time on request."""
+    row, contender, file = sys.argv[1:4]
     # A package that prints must not break the protocol.
     channel = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -28,11 +29,12 @@ def main() -> None:
     import numpy as np
     import torch
 
-    from tools.bench import jobs
+    from tools.bench.jobs import ROWS
+    from tools.bench.row import THREADS
 
-    torch.set_num_threads(jobs.THREADS)
+    torch.set_num_threads(THREADS)
     try:
-        job = jobs.ROWS[row][1][contender]()
+        job = ROWS[row].contenders[contender]()
         begin = time.perf_counter()
         result = np.asarray(job(), np.float64)
         first = time.perf_counter() - begin
@@ -42,16 +44,12 @@ def main() -> None:
     except Exception:
         say({"error": traceback.format_exc()})
         return
-    if contender.startswith("("):
-        difference = None  # a floor computes something else
-    else:
-        truth = jobs.exact(row)
-        difference = float(np.abs(result - truth).max() / np.abs(truth).max())
+    np.save(file, result)
     try:
-        version = importlib.metadata.version(contender)
+        version = importlib.metadata.version(contender.split(" on ")[0])
     except importlib.metadata.PackageNotFoundError:
         version = ""
-    say({"first_s": first, "difference": difference, "version": version})
+    say({"first_s": first, "version": version})
     for line in sys.stdin:
         until = time.perf_counter() + float(line)
         times: list[float] = []
