@@ -205,7 +205,6 @@ def dag_worker(
         finals = final_nodes[final_offsets[g] : final_offsets[g + 1]]
         first_final = entry_offsets[g + 1] - finals.size
         alphas = np.empty(nodes, np.float64)
-        least = np.empty(nodes, np.float64)
         share = np.empty(nodes, np.float64)
         choice = np.empty(nodes, np.int64)
         begin = 0
@@ -217,13 +216,17 @@ def dag_worker(
                 if energy < best:
                     best, chosen = energy, k
             alphas[n] = best
-            least[n] = best
             choice[n] = chosen
             if not hard and chosen >= 0:
                 total = 0.0
                 for k in range(begin, fan_end[n]):
-                    energy = _into(energies, first, k, source, entry, alphas)
-                    total += math.exp(beta * (best - energy)) if k != chosen else 1.0
+                    weight = 1.0
+                    if k != chosen:
+                        energy = _into(energies, first, k, source, entry, alphas)
+                        weight = math.exp(beta * (best - energy))
+                    total += weight
+                    if gradient:  # to be turned into posteriors on the way back
+                        posteriors[first + entry[k]] = weight
                 alphas[n] = best - math.log(total) / beta
                 share[n] = 1.0 / total
             begin = fan_end[n]
@@ -236,6 +239,7 @@ def dag_worker(
         free[g] = best
         path_lengths[g] = 0
         if chosen < 0:
+            posteriors[first : first + gradient * (entry_offsets[g + 1] - first)] = 0.0
             continue
         if hard:
             count = 1
@@ -268,15 +272,13 @@ def dag_worker(
             posteriors[first_final + k] = weight
             gamma[finals[k]] += weight
         for n in range(nodes - 1, -1, -1):
-            if gamma[n] == 0.0:
-                continue
+            if choice[n] < 0:
+                continue  # not reached: its posteriors are the zeros that they were
+            scale = gamma[n] * share[n]
             begin = fan_end[n - 1] if n > 0 else 0
             for k in range(begin, fan_end[n]):
-                energy = _into(energies, first, k, source, entry, alphas)
-                weight = gamma[n] * share[n]
-                if k != choice[n]:
-                    weight *= math.exp(beta * (least[n] - energy))
-                posteriors[first + entry[k]] += weight
+                weight = posteriors[first + entry[k]] * scale
+                posteriors[first + entry[k]] = weight
                 if source[k] >= 0:
                     gamma[source[k]] += weight
 
