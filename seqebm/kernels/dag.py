@@ -306,6 +306,6 @@ def sweep(dags: Dags, energies: NDArray[np.floating], beta: float, gradient: boo
     )
     launch(
         dag_worker, count, *arrays, energies, beta, gradient, result.posteriors, result.free,
-        result.paths, result.path_lengths, WIDTH,
+        result.paths, result.path_lengths, WIDTH, work=len(energies),
     )  # fmt: skip
     return result

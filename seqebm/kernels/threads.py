@@ -21,6 +21,7 @@ Decisions, so that nobody has to find them out by a crash:
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import sys
 import threading
@@ -39,6 +40,8 @@ _pool_size = 0
 _forked = False
 
 _local = threading.local()
+#: Arcs or cells that one thread has done before another has begun.
+LITTLE = 1 << 14
 #: Bytes of the largest workspace that is kept: 64 MB.
 KEPT = 1 << 26
 
@@ -101,7 +104,9 @@ def _forget_threads() -> None:
 os.register_at_fork(after_in_child=_forget_threads)
 
 
-def launch(worker: Callable[..., None], items: int, *arguments: object) -> None:
+def launch(
+    worker: Callable[..., None], items: int, *arguments: object, work: float = math.inf
+) -> None:
     """Run a kernel over ``items`` independent work items, in as many threads as are useful.
 
     Args:
@@ -110,10 +115,11 @@ def launch(worker: Callable[..., None], items: int, *arguments: object) -> None:
             int64 in all, it may take the number of its thread.
         items: number of work items; never more threads than items.
         arguments: passed on.
+        work: about how many arcs or cells there are in all; a few are soonest done by one thread.
     """
     task = partial(worker, np.zeros(2, np.int64), *arguments)
     threads = threads_for(items)
-    if threads <= 1:
+    if threads == 1 or work < LITTLE:
         task()
     elif threading_layer() == "torch":
         _in_torch(task, threads)

@@ -60,8 +60,9 @@ def _run(
 ) -> None:
     """Run a kernel that takes items in lanes, for all items that may have a path."""
     chosen = _feasible(packed, graph_of, lengths)
+    work = float(np.diff(packed.arc_offsets)[graph_of] @ lengths)
     for jobs, width in _jobs(packed, graph_of, lengths, chosen):
-        launch(worker, len(jobs), jobs, packed, graph_of, *arguments, width)
+        launch(worker, len(jobs), jobs, packed, graph_of, *arguments, width, work=work)
 
 
 def _jobs(packed: Packed, graph_of: Ints, lengths: Ints, chosen: Ints) -> list[tuple[Ints, Width]]:
