@@ -154,7 +154,8 @@ def best_paths(
     longest = int(lengths.max()) if items else 0
     depth = int(np.max(packed.depth[graph_of.numpy()], initial=0))
     room = longest + (longest + 1) * depth if trace else 0
-    small = torch.int16 if graphs.most_arcs < 1 << 15 else torch.int32
+    most = graphs.most_arcs
+    small = torch.int8 if most < 1 << 7 else torch.int16 if most < 1 << 15 else torch.int32
     free = torch.empty(items, dtype=torch.float64, device=device)
     arcs, frames = torch.zeros(2, items, room, dtype=torch.int64, device=device).unbind()
     sizes = torch.zeros(items, dtype=torch.int64, device=device)

@@ -56,7 +56,11 @@ def rows(report: dict[str, Any]) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for who, why in absent.items():
         reasons.setdefault(why, []).append(who)
-    lines += ["", *(f"- Not there: {', '.join(who)} ({why})." for why, who in reasons.items())]
+    lines.append("")
+    for why, who in reasons.items():
+        names = sorted({name.partition(": ")[2] for name in who})
+        where = sorted({name.partition(": ")[0] for name in who})
+        lines.append(f"- Not there: {', '.join(names)} in {len(where)} rows ({why}).")
     for growth in report.get("growth", []):
         points = ", ".join(f"{1e3 * took:.1f} ms for {size:,}" for size, took in growth["points"])
         lines.append(
