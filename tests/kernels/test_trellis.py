@@ -286,9 +286,9 @@ def both_domains(topology, emissions, energies, monkeypatch, beta=1.0):
     arguments = (*single(topology, emissions, energies), beta)
     found = []
 
-    def spy(worker, items, *rest):
+    def spy(worker, items, *rest, **options):
         found.append(worker)
-        threads.launch(worker, items, *rest)
+        threads.launch(worker, items, *rest, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(trellis, "launch", spy)
