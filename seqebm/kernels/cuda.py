@@ -16,6 +16,7 @@ import math
 import types
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -130,9 +131,19 @@ def shape(items: int, work: int, cost: float, device: torch.device, small: int =
         each = max(1, MOST_THREADS // 2 // width)
         return Shape(-(-items // each), (width, each))
     # Blocks that wait for each other must all be running: at most one for each multiprocessor.
-    most = min(processors(device) // max(1, items), work // WARP)
+    most = min(processors(device) // max(1, items), work // WARP) if cooperative() else 1
     across = max(1, min(most, int(work * cost) // EACH_BLOCK))
     return Shape(items, (threads_for(-(-work // across)), 1), across)
+
+
+@cache
+def cooperative() -> bool:
+    """Whether blocks can wait for each other: Numba links a library of the CUDA toolkit to it."""
+    if SIMULATED:
+        return True
+    from numba.cuda.cudadrv import libs
+
+    return Path(libs.get_cudalib("cudadevrt", static=True)).is_file()
 
 
 def processors(device: torch.device) -> int:

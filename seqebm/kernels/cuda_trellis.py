@@ -25,8 +25,9 @@ from seqebm.kernels.cuda import (
     soft_minimum,
 )
 
-# The places of a graph in the flat arrays, as columns of ``bounds`` (G, 8).
-ENTRY, ARC, STATE, START, FINAL, EMITTING, ARCS, STATES = range(8)
+# The places of a graph in the flat arrays, as columns of ``bounds`` (G, 9), and whether its labels
+# are on states.
+ENTRY, ARC, STATE, START, FINAL, EMITTING, ARCS, STATES, BY_STATE = range(9)
 
 
 @device_function
@@ -95,13 +96,14 @@ def _step(b, t, g, lane, width, bounds, pull_end, arrays, energies, emissions, b
 @kernel
 def trellis_forward_backward(
     emissions, lengths, graph_of, energies, bounds, starts, finals, pull_end, pull_src, pull_arc,
-    pull_class, dst_of, push_end, push_dst, push_class, push_arc, beta, longest, segment,
-    kept, rows, ways, free, posterior, counts, count_offsets_, with_posterior, with_counts,
+    pull_class, dst_of, state_class, push_end, push_dst, push_class, push_arc, beta, longest,
+    segment, kept, rows, ways, free, posterior, counts, count_offsets_, with_posterior, with_counts,
 ):  # fmt: skip
     """Free energies, and expected uses of classes (B, T, C) and of entries.
 
     Args:
-        bounds: (G, 8), see the constants; pull_end, push_end: (S,) ends of the emitting arcs.
+        bounds: (G, 9), see the constants; pull_end, push_end: (S,) ends of the emitting arcs.
+        state_class: (S,) class of the arcs into each state, where labels are on states; or -1.
         longest: frames of the longest item; segment: rows of ``kept`` that are consecutive.
         kept: (B, n, S) rows that are kept: one a segment, if there are several.
         rows: (B, segment + 1, S) forward rows of a segment; ways: (B, 2, S), backward.
@@ -121,6 +123,9 @@ def trellis_forward_backward(
     keep = with_posterior or with_counts
     several = longest + 1 > segment
     epsilon = bounds[g, EMITTING] < arcs
+    # One sum for each state, and not for each arc, where all arcs into a state have one label.
+    by_state = with_posterior and bounds[g, BY_STATE] == 1
+    by_arc = with_posterior and not by_state
 
     # Forward.
     for t in range(longest + 1):
@@ -215,10 +220,12 @@ def trellis_forward_backward(
                                 + emissions[b, t, push_class[a0 + a]]
                             )
                             amount += gibbs(energy, least, beta, emissions)
+                            if not (by_arc or with_counts):
+                                continue
                             # The probability of the arc at this frame.
                             used = gibbs(energy + rows[b, t - begin, s], total, beta, emissions)
                             if used > 0.0:
-                                if with_posterior:
+                                if by_arc:
                                     cuda.atomic.add(posterior, (b, t, push_class[a0 + a]), used)
                                 if with_counts:
                                     counts[first_count + push_arc[a0 + a]] += used
@@ -247,6 +254,14 @@ def trellis_forward_backward(
                         energy = energies[e0 + arcs + n] + ways[b, now, starts[first_start + n]]
                         counts[first_count + arcs + n] = gibbs(energy, total, beta, emissions)
             barrier()
+            if by_state and alive and 0 < t <= T:
+                for s in range(lane, states, width):
+                    label = state_class[bounds[g, STATE] + s]
+                    if label >= 0:
+                        energy = rows[b, t - begin, s] + ways[b, now, s]
+                        used = gibbs(energy, total, beta, emissions)
+                        if used > 0.0:
+                            cuda.atomic.add(posterior, (b, t - 1, label), used)
 
 
 @kernel

@@ -13,6 +13,7 @@ from seqebm.kernels.cuda import Shape, kernel_beta, on_device, shape
 from seqebm.kernels.cuda_trellis import (
     ARC,
     ARCS,
+    BY_STATE,
     EMITTING,
     ENTRY,
     FINAL,
@@ -36,7 +37,7 @@ class _Graphs:
 
     def __init__(self, packed: Packed, device: torch.device) -> None:
         graphs = packed.graphs
-        bounds = np.zeros((graphs + 1, 8), np.int64)
+        bounds = np.zeros((graphs + 1, 9), np.int64)
         for column, offsets in (
             (ENTRY, packed.entry_offsets), (ARC, packed.arc_offsets),
             (STATE, packed.state_offsets), (START, packed.start_offsets),
@@ -46,9 +47,10 @@ class _Graphs:
         bounds[:graphs, EMITTING] = packed.emitting_arcs
         bounds[:graphs, ARCS] = np.diff(packed.arc_offsets)
         bounds[:graphs, STATES] = np.diff(packed.state_offsets)
+        bounds[:graphs, BY_STATE] = packed.on_states
         self.states = int(np.max(bounds[:graphs, STATES], initial=1))
         self.most_arcs = int(np.max(bounds[:graphs, ARCS], initial=0))
-        dst, places, ends = [], [], []
+        dst, places, ends, classes = [], [], [], []
         for g in range(graphs):
             groups = slice(packed.group_offsets[g], packed.group_offsets[g + 1])
             sizes = np.diff(packed.group_end[groups], prepend=0)
@@ -61,6 +63,11 @@ class _Graphs:
                 len(own)
             )
             places.append(place)
+            own_class = np.full(bounds[g, STATES], -1)
+            groups = packed.group_offsets[g] + np.arange(packed.emitting_groups[g])
+            own_classes = packed.classes[packed.class_offsets[g] :]
+            own_class[packed.group_dst[groups]] = own_classes[packed.group_label[groups]]
+            classes.append(own_class)
         # Numbers of arcs are relative to their graph: shifted, they find the class of each.
         shift = np.repeat(packed.arc_offsets[:-1], np.diff(packed.arc_offsets))
         pull_class = packed.labels[packed.pull_arc + shift]
@@ -74,8 +81,9 @@ class _Graphs:
         self.push = on_device(
             [packed.push_end, packed.push_dst, packed.push_label, packed.push_arc], device
         )
-        self.bounds, self.place_of = on_device(
-            [bounds, np.concatenate([*places, []]).astype(np.int32)], device
+        self.bounds, self.place_of, self.state_class = on_device(
+            [bounds, *(np.concatenate([*p, []]).astype(np.int32) for p in (places, classes))],
+            device,
         )
 
     def shape(self, items: int, device: torch.device) -> Shape:
@@ -131,8 +139,9 @@ def free_energies(
     on = on_device([lengths, graph_of, offsets], device)
     trellis_forward_backward.launch(
         graphs.shape(items, device), emissions.contiguous(), on[0], on[1],
-        energies.to(dtype).contiguous(), graphs.bounds, *graphs.pull, *graphs.push, beta, longest,
-        segment, kept, rows, ways, free, posterior, counts, on[2], with_posterior, with_counts,
+        energies.to(dtype).contiguous(), graphs.bounds, *graphs.pull, graphs.state_class,
+        *graphs.push, beta, longest, segment, kept, rows, ways, free, posterior, counts, on[2],
+        with_posterior, with_counts,
     )  # fmt: skip
     none = emissions.new_empty(0)
     return (

@@ -73,32 +73,38 @@ def _share(k, local, i, j, di, dj, weight, penalty, table, ring, beta, hard):
 
 
 @device_function
+def _rows(d, T, L):
+    """First row of the cells i + j = d inside a table, and the first after them."""
+    return (d - L + 1 if d >= L else 0), (d + 1 if d < T else T)
+
+
+@device_function
 def _diagonal(
     d, lane, width, T, L, local, di, dj, weight, penalty, beta, hard, band, slope, table, ring,
     back, trace,
 ):  # fmt: skip
     """Accumulated energies of the cells i + j = d, and with ``trace`` the steps into them.
 
-    Rows whose cell on this diagonal lies outside are reset: steps may look at them.
+    Nothing else of a diagonal is written, nor read by any step.
     """
-    for i in range(lane, T, width):
+    first, after = _rows(d, T, L)
+    for i in range(first + lane, after, width):
         j = d - i
         value, chosen = math.inf, -1
-        if 0 <= j < L:
-            lo, hi = _limits(i, T, L, band, slope)
-            if lo <= j <= hi:
-                if d == 0:
-                    value = local[0, 0] + 0.0
-                else:
-                    value, chosen = _least(local, i, j, di, dj, weight, penalty, table, ring)
-                    if not hard and value < math.inf:
-                        total = 0.0
-                        for k in range(di.size):
-                            energy = _by_step(k, local, i, j, di, dj, weight, penalty, table, ring)
-                            total += gibbs(energy, value, beta, local)
-                        value = soft_minimum(value, total, beta, local)
-            if trace:
-                back[i, j] = chosen
+        lo, hi = _limits(i, T, L, band, slope)
+        if lo <= j <= hi:
+            if d == 0:
+                value = local[0, 0] + 0.0
+            else:
+                value, chosen = _least(local, i, j, di, dj, weight, penalty, table, ring)
+                if not hard and value < math.inf:
+                    total = 0.0
+                    for k in range(di.size):
+                        energy = _by_step(k, local, i, j, di, dj, weight, penalty, table, ring)
+                        total += gibbs(energy, value, beta, local)
+                    value = soft_minimum(value, total, beta, local)
+        if trace:
+            back[i, j] = chosen
         table[d % ring, i] = value
 
 
@@ -119,7 +125,7 @@ def warp_sweep(
         ring: diagonals in ``tables`` (P, ring, T): ``segment + 3 * reach``, all, or, without
             ``keep``, those that a step sees.
         kept: (P, segments * reach, T): those before the first that a segment computes again.
-        visits: (P, reach + 1, T), zero before.
+        visits: (P, reach + 1, T).
         back: (1, 0, 0), of no use here.
     """
     p, lane, width = place()
@@ -137,7 +143,8 @@ def warp_sweep(
                 after = d + 2 * reach
                 part, n = after // segment, after % segment
                 if 0 < part <= (longest - 1) // segment and n < reach:
-                    for i in range(lane, T, width):
+                    first, last = _rows(d, T, L)
+                    for i in range(first + lane, last, width):
                         kept[p, part * reach + n, i] = table[d % ring, i]
         barrier()
     end = table[(T + L - 2) % ring, T - 1]
@@ -151,13 +158,13 @@ def warp_sweep(
         begin = part * segment
         stop = begin + segment if begin + segment < longest else longest
         if several:
-            first = begin - reach if begin > reach else 0
+            again = begin - reach if begin > reach else 0
             if part > 0:
                 for n in range(reach):
                     for i in range(lane, T, width):
-                        table[(first - reach + n) % ring, i] = kept[p, part * reach + n, i]
+                        table[(again - reach + n) % ring, i] = kept[p, part * reach + n, i]
             barrier()
-            for d in range(first, stop + reach):
+            for d in range(again, stop + reach):
                 if d < T + L - 1:
                     _diagonal(
                         d, lane, width, T, L, own, di, dj, weight, penalty, beta, hard, band,
@@ -166,10 +173,11 @@ def warp_sweep(
                 barrier()
         for d in range(stop - 1, begin - 1, -1):
             if d < T + L - 1 and end < math.inf:
-                for i in range(lane, T, width):
+                first, last = _rows(d, T, L)
+                for i in range(first + lane, last, width):
                     j = d - i
                     visit = 0.0
-                    if 0 <= j < L and table[d % ring, i] < math.inf:
+                    if table[d % ring, i] < math.inf:
                         visit = 1.0 if d == T + L - 2 else 0.0
                         for k in range(di.size):
                             u, v = i + di[k], j + dj[k]
@@ -258,7 +266,7 @@ def free_energies(
     segments = (longest - 1) // segment + 1 if several else 0
     tables = torch.empty(N * M, ring, T, dtype=new, device=device)
     kept = torch.empty(N * M, segments * reach, T, dtype=new, device=device)
-    visits = torch.zeros(N * M, reach + 1 if with_posterior else 0, T, dtype=new, device=device)
+    visits = torch.empty(N * M, reach + 1 if with_posterior else 0, T, dtype=new, device=device)
     back = torch.empty(1, 0, 0, dtype=torch.int8, device=device)
     gradient = torch.zeros(
         (N * M, T, L) if with_posterior else (0, 0, 0), dtype=local.dtype, device=device

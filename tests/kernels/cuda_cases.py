@@ -34,10 +34,15 @@ SEEDS = pytest.mark.parametrize("seed", [0, 1, 2, 3])
 
 
 def topology(rng: np.random.Generator, states: int, classes: int, epsilon: bool) -> Topology:
-    """A random graph; epsilon arcs lead to states of higher number, so they form no cycle."""
+    """A random graph, one in two with labels on states.
+
+    Epsilon arcs lead to states of higher number, so they form no cycle.
+    """
     count = 3 * states
     src, dst = rng.integers(0, states, count), rng.integers(0, states, count)
     label = rng.integers(0, classes, count)
+    if rng.random() < 0.5:
+        label, epsilon = dst % classes, False
     if epsilon:
         free = (rng.random(count) < 0.2) & (src < dst)
         label = np.where(free, -1, label)
@@ -140,6 +145,11 @@ def trellis_case(seed: int, dtype: torch.dtype, epsilon: bool = True):
     energies = torch.tensor(rng.normal(size=int(packed.entry_offsets[-1])), dtype=dtype)
     energies[rng.random(len(energies)) < 0.05] = math.inf
     return emissions, lengths, packed, graph_of, energies
+
+
+def test_cases_are_of_both_kinds():
+    kinds = {int(k) for seed in range(4) for k in trellis_case(seed, torch.float32)[2].on_states}
+    assert kinds == {0, 1}
 
 
 @pytest.mark.parametrize("table_bytes", [1 << 30, 0], ids=["whole", "checkpointed"])

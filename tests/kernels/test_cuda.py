@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -102,6 +103,59 @@ def test_every_kernel_compiles_to_ptx(name, architecture, dtype, monkeypatch, tm
                 end="",
             )
         assert used * cuda.MOST_THREADS <= 65536, "a block would not fit"
+
+
+@pytest.mark.parametrize("across", [1, 3])
+def test_a_launch_names_the_device_and_stream_of_its_tensors(across, monkeypatch):
+    """All of a launch but the driver, which is replaced by what writes down what it is given."""
+    seen = []
+
+    class Compiled:
+        def __init__(self, name):
+            self.name = name
+
+        def __getitem__(self, configuration):
+            return lambda *arguments: seen.append((self.name, configuration, arguments))
+
+    def device(which):
+        seen.append(("device", which))
+        return contextlib.nullcontext()
+
+    stream = SimpleNamespace(cuda_stream=7)
+    monkeypatch.setattr(torch.cuda, "device", device)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda which: stream)
+    driver = SimpleNamespace(
+        external_stream=lambda number: f"stream {number}",
+        as_cuda_array=lambda tensor, sync: (tensor, sync),
+    )
+    monkeypatch.setattr(cuda, "cuda", driver)
+    launched = cuda.Kernel(lambda: None)
+    launched.__dict__ |= {"compiled": Compiled("block"), "compiled_across": Compiled("grid")}
+    tensor = torch.zeros(2, requires_grad=True)
+    launched.launch(cuda.Shape(5, (64, 1), across), 1.5, tensor)
+    launched.launch(cuda.Shape(0, (64, 1), across), 1.5, tensor)  # nothing to do
+    (_, where), (name, configuration, (number, view)) = seen
+    assert where == tensor.device and number == 1.5
+    assert name == ("block" if across == 1 else "grid")
+    assert configuration == ((5, across), (64, 1), "stream 7")
+    # No synchronisation, and no gradient, which Numba would refuse.
+    assert view[1] is False and not view[0].requires_grad
+    assert view[0].data_ptr() == tensor.data_ptr()
+
+
+def test_shapes_of_launches(monkeypatch):
+    device = torch.device("cuda")
+    monkeypatch.setattr(cuda, "processors", lambda _: 132)
+    assert cuda.shape(64, 2001, 4, device) == (64, (512, 1), 1)
+    assert cuda.shape(1000, 40, 3, device, small=64) == (250, (64, 4), 1)
+    one = cuda.shape(1, 100_000, 4, device)
+    assert one.blocks == 1 and 1 < one.across <= 132
+    assert one.across * one.threads[0] >= 100_000 // 4
+    assert cuda.shape(100, 100_000, 4, device).across == 1
+    assert cuda.shape(4, 512, 512, device) == (4, (32, 1), 16)  # a dense chain
+    assert cuda.shape(0, 5, 1, device).blocks == 0
+    monkeypatch.setattr(cuda, "cooperative", lambda: False)
+    assert cuda.shape(1, 100_000, 4, device).across == 1
 
 
 def test_a_tensor_that_numba_cannot_reach_is_refused():
