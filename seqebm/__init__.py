@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from seqebm import forked as forked  # from now on, forks are noticed
+
 __version__ = "0.1.0"
 
 _PUBLIC = {

@@ -106,7 +106,7 @@ def _best_paths(
 @torch.library.register_fake("seqebm::chain_best_paths")
 def _(emissions, lengths, transitions, start, final, targets, cost):
     B, T, _ = emissions.shape
-    return emissions.new_empty(B), lengths.new_empty(B, T)
+    return emissions.new_empty(B), lengths.new_empty(B, T, device=emissions.device)
 
 
 @torch.library.impl("seqebm::chain_path_energies", "cpu")
@@ -115,7 +115,7 @@ def _path_energies(
     final: Tensor,
 ) -> Tensor:  # fmt: skip
     """Energies (B,) of given labellings; labels beyond a length are 0."""
-    # By NumPy: it is little work, which torch's threads would only prolong.
+    # By NumPy, whose functions are sooner called: it is little work.
     y, ends = labels.numpy(), lengths.numpy()
     valid = np.arange(y.shape[1]) < ends[:, None]
     scores = np.take_along_axis(emissions.detach().numpy(), y[:, :, None], 2)[:, :, 0]

@@ -62,6 +62,13 @@ def check_beta(beta: float) -> float:
     return value
 
 
+def proper(values: Tensor) -> bool:
+    """Whether no energy is NaN or -inf. On a CPU by NumPy, which is sooner called."""
+    if not values.numel():
+        return True
+    return bool((values.numpy() if values.device.type == "cpu" else values).min() > -math.inf)
+
+
 def check_lengths(lengths: Tensor, count: int, frames: int, name: str) -> Tensor:
     """Lengths (count,) as int64 on the CPU; ValueError unless each is in 1 .. frames."""
     return _check_lengths(torch.as_tensor(lengths), count, frames, name)
@@ -77,9 +84,9 @@ def _check_lengths(lengths: Tensor, count: int, frames: int, name: str) -> Tenso
     if lengths.shape != (count,):
         raise ValueError(f"{name} has shape {tuple(lengths.shape)}, expected ({count},)")
     given, lengths = lengths, lengths.detach().to("cpu", torch.int64).contiguous()
-    wrong = ((lengths < 1) | (lengths > frames)).nonzero()
-    if len(wrong):
-        index = int(wrong[0])
+    values = lengths.numpy()
+    if count and (values.min() < 1 or values.max() > frames):
+        index = int(((lengths < 1) | (lengths > frames)).nonzero()[0])
         raise ValueError(
             f"{name}[{index}] is {int(lengths[index])}; it must be 1 to {frames}, "
             "the number of frames with padding"

@@ -92,13 +92,13 @@ def free_energies(
     groups = order.size // LANES
     steps = len(rules.steps) // 4
     room = int(ts.max()) * int(ls.max()) * steps * LANES * threads_for(groups)
-    launch(
-        tables_worker, groups, _flat(local), offsets, t_stride, l_stride, T, L,
-        order, ts, ls, *rules.arrays(local.dtype), _kernel_beta(beta, local.dtype), rules.band,
-        rules.slope, energies.reshape(-1), bad,
-        gradient is not None, _flat(local if gradient is None else gradient),
-        workspace(0 if gradient is None else room, local.dtype), WIDTH,
-    )  # fmt: skip
+    with workspace(0 if gradient is None else room, local.dtype) as scratch:
+        launch(
+            tables_worker, groups, _flat(local), offsets, t_stride, l_stride, T, L,
+            order, ts, ls, *rules.arrays(local.dtype), _kernel_beta(beta, local.dtype),
+            rules.band, rules.slope, energies.reshape(-1), bad, gradient is not None,
+            _flat(local if gradient is None else gradient), scratch, WIDTH,
+        )  # fmt: skip
     return energies, bad.reshape(N, M) > 0
 
 

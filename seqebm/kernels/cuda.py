@@ -191,7 +191,7 @@ class Kernel:
             return
         first = next(a for a in arguments if isinstance(a, Tensor))
         with torch.cuda.device(first.device):
-            stream = cuda.external_stream(torch.cuda.current_stream(first.device).cuda_stream)
+            stream = cuda.external_stream(stream_of(first.device))
             compiled[grid, shape.threads, stream](*map(_view, arguments))
 
 
@@ -203,6 +203,11 @@ def kernel(source: Callable[..., None]) -> Kernel:
 def threads_for(work: int) -> int:
     """Threads of a block for ``work`` things that can be done at a time."""
     return min(max(WARP, -(-work // WARP) * WARP), MOST_THREADS)
+
+
+def stream_of(device: torch.device) -> int:
+    """Handle of the stream on which torch now works there; 0 in the simulator."""
+    return 0 if device.type == "cpu" else torch.cuda.current_stream(device).cuda_stream
 
 
 def kernel_beta(beta: float, dtype: torch.dtype) -> float:

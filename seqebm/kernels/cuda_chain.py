@@ -183,7 +183,8 @@ def free_energies(
     )  # fmt: skip
     if not with_posterior:
         return energies.to(dtype), emissions.new_empty(0), emissions.new_empty(0)
-    return energies.to(dtype), posteriors, counts.transpose(1, 2).to(dtype)
+    # In the order that the operator's rule for tracing promises.
+    return energies.to(dtype), posteriors, counts.transpose(1, 2).to(dtype).contiguous()
 
 
 def best_paths(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
-from seqebm.kernels.cuda import Shape, kernel_beta, on_device, shape
+from seqebm.kernels.cuda import Shape, kernel_beta, on_device, shape, stream_of
 from seqebm.kernels.cuda_trellis import (
     ARC,
     ARCS,
@@ -96,11 +96,15 @@ _on_devices: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 
 def _graphs(packed: Packed, flat: Tensor, device: torch.device) -> _Graphs:
-    """Graphs on a device; copied once for each ``flat``, see :func:`seqebm.kernels.packed.join`."""
+    """Graphs on a device; copied once for each ``flat``, see :func:`seqebm.kernels.packed.join`.
+
+    And for each stream: nothing else makes a kernel wait for the copy, or the memory for a kernel.
+    """
     copies = _on_devices.setdefault(flat, {})
-    if device not in copies:
-        copies[device] = _Graphs(packed, device)
-    return copies[device]
+    place = device, stream_of(device)
+    if place not in copies:
+        copies[place] = _Graphs(packed, device)
+    return copies[place]
 
 
 def free_energies(

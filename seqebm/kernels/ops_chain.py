@@ -25,6 +25,7 @@ from seqebm.kernels.checks import (
     check_floats,
     check_lengths,
     check_size,
+    proper,
     traceable,
     whole_numbers,
 )
@@ -37,13 +38,6 @@ def _refuse(name: str, values: Tensor, wrong: Tensor) -> None:
         f"{name}[{', '.join(map(str, place))}] is {float(values[place])}; an energy may be "
         "negative or +inf (impossible), but neither NaN nor -inf"
     )
-
-
-def _proper(values: Tensor) -> bool:
-    """Whether no number is NaN or -inf. By NumPy: torch's threads would spin on after it."""
-    if not values.numel():
-        return True
-    return bool((values.numpy() if values.device.type == "cpu" else values).min() > -math.inf)
 
 
 @traceable(
@@ -71,12 +65,12 @@ def _check(
                 f"{tuple(emissions.shape)} {emissions.dtype}: expected {shape} of the same type"
             )
         values = tensor.detach()
-        if not _proper(values):
+        if not proper(values):
             _refuse(name, values, torch.isnan(values) | (values == -math.inf))
     checked = check_lengths(lengths, B, T, "lengths")
     values = emissions.detach()
     # One pass over everything is cheap; only when it finds something is padding told from frames.
-    if not _proper(values):
+    if not proper(values):
         wrong = torch.isnan(values) | (values == -math.inf)
         wrong &= valid_frames(checked.to(wrong.device), T)[:, :, None]
         if bool(wrong.any()):

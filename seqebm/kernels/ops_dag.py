@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from seqebm.kernels import cuda_dispatch
-from seqebm.kernels.checks import check_beta, check_floats, traceable
+from seqebm.kernels.checks import check_beta, check_floats, proper, traceable
 from seqebm.kernels.dag import Dags, sweep
 
 torch.library.define(
@@ -86,7 +86,7 @@ def _check_energies(energies: Tensor, entry_offsets: Tensor) -> Tensor:
     if len(energies) != count:
         raise ValueError(f"energies has {len(energies)} numbers; the graphs have {count} entries")
     values = energies.detach()
-    if count and not float(values.amin()) > -math.inf:
+    if not proper(values):
         entry = int((torch.isnan(values) | (values == -math.inf)).nonzero()[0])
         graph = int(torch.searchsorted(entry_offsets, entry, right=True)) - 1
         raise ValueError(

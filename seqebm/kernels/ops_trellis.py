@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from seqebm.kernels import cuda_dispatch, trellis
-from seqebm.kernels.checks import check_beta, check_floats, check_lengths, traceable
+from seqebm.kernels.checks import check_beta, check_floats, check_lengths, proper, traceable
 from seqebm.kernels.packed import Packed, join, split
 from seqebm.kernels.trellis_unroll import Unrolled
 from seqebm.lengths import valid_frames
@@ -78,7 +78,7 @@ class Path(NamedTuple):
 def _doubles(values: Tensor) -> NDArray[np.float64]:
     """A dense float64 array on the CPU: its kernels are compiled for this type alone.
 
-    NumPy converts, as torch's threads would go on spinning beside the kernels' for a while.
+    By NumPy, whose functions are sooner called than torch's.
     """
     return np.ascontiguousarray(values.detach().cpu().numpy(), np.float64)
 
@@ -188,7 +188,7 @@ torch.library.register_autograd("seqebm::trellis_free_energies", _backward, setu
 def _check_emissions(emissions: Tensor, lengths: Tensor) -> None:
     """ValueError that names the first valid emission (item, frame, class) that is NaN or -inf."""
     # One pass over everything is cheap: +inf adds up to +inf, and only NaN and -inf to another.
-    # By NumPy on a CPU, as torch's threads would spin on after it.
+    # On a CPU by NumPy, which is sooner called.
     values = emissions.detach()
     total = float(values.numpy().sum() if values.device.type == "cpu" else values.sum())
     if not math.isnan(total) and total != -math.inf:
@@ -224,9 +224,9 @@ def _check_values(
     graph_of = graph_of.detach().to("cpu", torch.int64).contiguous()
     if graph_of.shape != (B,):
         raise ValueError(f"graph_of has shape {tuple(graph_of.shape)}, expected ({B},)")
-    wrong = ((graph_of < 0) | (graph_of >= packed.graphs)).nonzero()
-    if len(wrong):
-        item = int(wrong[0])
+    graphs = graph_of.numpy()
+    if B and (graphs.min() < 0 or graphs.max() >= packed.graphs):
+        item = int(((graph_of < 0) | (graph_of >= packed.graphs)).nonzero()[0])
         raise ValueError(
             f"graph_of[{item}] is {int(graph_of[item])}; there are {packed.graphs} graphs"
         )
@@ -240,8 +240,8 @@ def _check_values(
             f"arc {arc - int(packed.arc_offsets[graph])} of graph {graph} has class "
             f"{packed.labels[arc]}, but emissions has {C} classes"
         )
-    bad = torch.isnan(energies.detach()) | (energies.detach() == -math.inf)
-    if bool(bad.any()):
+    if not proper(energies.detach()):
+        bad = torch.isnan(energies.detach()) | (energies.detach() == -math.inf)
         entry = int(bad.nonzero()[0])
         graph = int(np.searchsorted(packed.entry_offsets, entry, "right")) - 1
         raise ValueError(

@@ -20,12 +20,13 @@ Decisions, so that nobody has to find them out by a crash:
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import math
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
@@ -34,10 +35,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from seqebm.forked import is_forked
+
 _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
 _pool_size = 0
-_forked = False
 
 _local = threading.local()
 #: Arcs or cells that one thread has done before another has begun.
@@ -67,7 +69,7 @@ def _gomp_parallel() -> Any:
 
 def threading_layer() -> str:
     """Whose threads the kernels use: "torch" (those of its OpenMP library), or "pool"."""
-    return "pool" if _forked or _gomp_parallel() is None else "torch"
+    return "pool" if is_forked() or _gomp_parallel() is None else "torch"
 
 
 def thread_count() -> int:
@@ -80,25 +82,27 @@ def threads_for(items: int) -> int:
     return max(1, min(thread_count(), items))
 
 
-def workspace(count: int, dtype: np.dtype) -> np.ndarray:
-    """A flat array of ``count`` numbers, whatever they are, kept until the next call of this.
+@contextlib.contextmanager
+def workspace(count: int, dtype: np.dtype) -> Iterator[np.ndarray]:
+    """A flat array of ``count`` numbers, whatever they are, kept for the next one who wants one.
 
     Memory that is allocated anew comes back from the system page by page, which takes as long as
     the work in it. Each Python thread has its own. One larger than :data:`KEPT` is not kept.
     """
     size = count * dtype.itemsize
-    if size > KEPT:
-        return np.empty(count, dtype)
-    kept = getattr(_local, "memory", None)
+    kept, _local.memory = getattr(_local, "memory", None), None
     if kept is None or kept.size < size:
-        _local.memory = kept = np.empty(size, np.uint8)
-    return kept[:size].view(dtype)
+        kept = np.empty(size, np.uint8)
+    yield kept[:size].view(dtype)
+    # Not after an error: another thread might still write to it.
+    if kept.size <= KEPT:
+        _local.memory = kept
 
 
 def _forget_threads() -> None:
     """In a forked child: the parent's threads, and whoever held the lock, are not here."""
-    global _lock, _pool, _pool_size, _forked
-    _lock, _pool, _pool_size, _forked = threading.Lock(), None, 0, True
+    global _lock, _pool, _pool_size
+    _lock, _pool, _pool_size = threading.Lock(), None, 0
 
 
 os.register_at_fork(after_in_child=_forget_threads)
@@ -149,9 +153,9 @@ def _in_pool(task: Callable[[], None], threads: int) -> None:
     finally:
         # The arrays must outlive every thread that writes to them, whatever happened here.
         # On a busy machine a helper may not have woken up before all was done: do not wait for it.
-        for future in started:
-            if not future.cancel():
-                future.result()
+        errors = [future.exception() for future in started if not future.cancel()]
+    for error in filter(None, errors):
+        raise error
 
 
 def _helpers(count: int) -> ThreadPoolExecutor:

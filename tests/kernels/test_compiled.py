@@ -95,6 +95,7 @@ def test_results_of_tensors_on_a_gpu_are_there():
         along = torch.ops.seqebm.chain_path_energies(x, whole, whole[:, None], moves, ends, ends)
         found = [energies, posterior, *tables, matrix, *chain, best[0], along]
         assert all(t.device.type == "cuda" and t.dtype == torch.float32 for t in found)
+        assert best[1].device.type == "cuda"
         lengths = torch.ops.seqebm.check_lengths(whole.cuda(), 2, 5, "lengths")
         assert lengths.device.type == "cpu"
 

@@ -122,8 +122,10 @@ def test_a_launch_names_the_device_and_stream_of_its_tensors(across, monkeypatch
         return contextlib.nullcontext()
 
     stream = SimpleNamespace(cuda_stream=7)
-    monkeypatch.setattr(torch.cuda, "device", device)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda which: stream)
+    assert cuda.stream_of(torch.device("cuda")) == 7
+    monkeypatch.setattr(cuda, "stream_of", lambda device: 8)
+    monkeypatch.setattr(torch.cuda, "device", device)
     driver = SimpleNamespace(
         external_stream=lambda number: f"stream {number}",
         as_cuda_array=lambda tensor, sync: (tensor, sync),
@@ -137,7 +139,7 @@ def test_a_launch_names_the_device_and_stream_of_its_tensors(across, monkeypatch
     (_, where), (name, configuration, (number, view)) = seen
     assert where == tensor.device and number == 1.5
     assert name == ("block" if across == 1 else "grid")
-    assert configuration == ((5, across), (64, 1), "stream 7")
+    assert configuration == ((5, across), (64, 1), "stream 8")
     # No synchronisation, and no gradient, which Numba would refuse.
     assert view[1] is False and not view[0].requires_grad
     assert view[0].data_ptr() == tensor.data_ptr()

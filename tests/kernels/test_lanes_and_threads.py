@@ -2,6 +2,8 @@
 
 import math
 import multiprocessing
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import torch
 from numba import njit
 
+from seqebm import forked
 from seqebm.kernels import cells, lanes, ops, threads
 from seqebm.kernels.lanes import load, splat, store
 
@@ -74,19 +77,31 @@ def test_number_of_threads_changes_nothing():
 @pytest.fixture(params=["torch", "pool"])
 def layer(request, monkeypatch):
     if request.param == "pool":
-        monkeypatch.setattr(threads, "_forked", True)
+        monkeypatch.setattr(forked, "_after", True)
     elif threads.threading_layer() != "torch":
         pytest.skip("the library of torch's threads cannot be asked for them")
     assert threads.threading_layer() == request.param
 
 
 def test_a_workspace_is_kept():
-    one = threads.workspace(100, np.dtype(np.float32))
-    two = threads.workspace(40, np.dtype(np.float64))
-    assert two.dtype == np.float64 and two.size == 40
-    assert np.shares_memory(one, two)
-    large = threads.workspace(threads.KEPT + 1, np.dtype(np.uint8))
-    assert not np.shares_memory(large, threads.workspace(1, np.dtype(np.uint8)))
+    with threads.workspace(100, np.dtype(np.float32)) as one:
+        assert one.dtype == np.float32 and one.size == 100
+        with threads.workspace(100, np.dtype(np.float32)) as inner:  # as in a signal handler
+            assert not np.shares_memory(one, inner)
+    with threads.workspace(40, np.dtype(np.float64)) as two:
+        assert two.dtype == np.float64 and two.size == 40
+        assert np.shares_memory(one, two)
+    with threads.workspace(threads.KEPT + 1, np.dtype(np.uint8)) as large:
+        pass
+    with threads.workspace(1, np.dtype(np.uint8)) as small:
+        assert not np.shares_memory(large, small)
+
+
+def test_a_workspace_is_not_used_again_after_an_error():
+    with pytest.raises(RuntimeError), threads.workspace(9, np.dtype(np.uint8)) as one:
+        raise RuntimeError
+    with threads.workspace(9, np.dtype(np.uint8)) as two:
+        assert not np.shares_memory(one, two)
 
 
 def test_many_python_threads_at_once(layer):
@@ -124,6 +139,29 @@ def test_a_forked_process_computes_too():
         child.join(timeout=10)
         if child.is_alive():
             child.kill()
+
+
+_LATE = """
+import os, torch
+torch.set_num_threads(2)
+torch.rand(1 << 20).exp()  # OpenMP's threads are there
+{imports}
+child = os.fork()
+if child == 0:
+    import signal
+    signal.alarm(60)
+    from seqebm.kernels import ops, threads
+    lengths = torch.full((64,), 9)
+    energies = ops.warp_free_energy(torch.rand(64, 9, 9), lengths, lengths, 1.0, "linear")
+    os._exit(0 if threads.threading_layer() == "pool" and len(energies) == 64 else 1)
+raise SystemExit(os.waitpid(child, 0)[1])
+"""
+
+
+def test_a_fork_before_the_kernels_were_loaded():
+    """The child may not use threads that only its parent had."""
+    command = [sys.executable, "-W", "ignore", "-c", _LATE.format(imports="import seqebm")]
+    assert subprocess.run(command, timeout=120).returncode == 0
 
 
 def test_an_error_in_a_kernel_reaches_the_caller(layer):

@@ -7,7 +7,9 @@ spell of the machine falls on all of them; while one works, the others wait for 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import math
 import os
 import platform
 import statistics
@@ -61,19 +63,27 @@ class Contender:
     def waits(self) -> bool:
         """Whether it wants another turn: installed, did the job once, and is not too slow."""
         slow = self.facts.get("first_s", 0.0) > SLOW_SECONDS
-        return "first_s" in self.facts and not (slow and self.times)
+        done = slow and self.times
+        return "first_s" in self.facts and "error" not in self.facts and not done
 
     def turn(self, seconds: float) -> None:
         """Repeat the job for about that long, once at least."""
         assert self.process.stdin is not None
-        self.process.stdin.write(f"{seconds}\n")
-        self.process.stdin.flush()
-        self.times += self._hear()["ms"]
+        try:
+            self.process.stdin.write(f"{seconds}\n")
+            self.process.stdin.flush()
+        except OSError:
+            pass  # it has ended, as the next line says
+        heard = self._hear()
+        self.times += heard.get("ms", [])
+        if "error" in heard:
+            self.facts |= heard
 
     def end(self) -> None:
         """Let the process finish."""
         assert self.process.stdin is not None
-        self.process.stdin.close()
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
         self.process.wait()
 
 
@@ -98,13 +108,14 @@ def measure(
         for contender in contenders:
             contender.end()
             facts: dict[str, Any] = {"row": row, "name": contender.name, **contender.facts}
-            if times := sorted(contender.times):
+            if (times := sorted(contender.times)) and "error" not in facts:
                 quarters = statistics.quantiles(times, n=4) if len(times) > 1 else [times[0]] * 3
                 facts |= {
                     "min_ms": times[0], "median_ms": statistics.median(times),
                     "quartiles_ms": [quarters[0], quarters[2]], "repetitions": len(times),
-                    "ratio_min": times[0] / min(ours), "ratio_median":
-                    statistics.median(times) / statistics.median(ours),
+                    "ratio_min": times[0] / min(ours, default=math.nan),
+                    "ratio_median": statistics.median(times)
+                    / statistics.median(ours or [math.nan]),
                     "difference": _difference(contender, exact),
                 }  # fmt: skip
             found.append(facts)
