@@ -85,7 +85,7 @@ def _set_up_logging() -> None:
 def main() -> None:
     """Run the program; exit status 0, 1 (something the user can mend), 2 (usage, or our bug)."""
     _set_up_logging()
-    # Before torch loads: its idle OpenMP threads would spin, and take the cores from other programs.
+    # Before torch loads: its idle OpenMP threads would spin, and take cores from other programs.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # Plugins may add commands, so they are loaded before the command line is parsed.
     if "--strict-plugins" in sys.argv:
