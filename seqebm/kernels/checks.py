@@ -62,6 +62,16 @@ def check_beta(beta: float) -> float:
     return value
 
 
+def kernel_beta(beta: float, largest: float) -> float:
+    """``beta``, or inf where an element type with this largest number cannot tell it from inf."""
+    return beta if beta < largest else math.inf
+
+
+def needs_gradient(*tensors: Tensor) -> bool:
+    """Whether a gradient to any of them will be wanted."""
+    return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+
+
 def proper(values: Tensor) -> bool:
     """Whether no energy is NaN or -inf. On a CPU by NumPy, which is sooner called."""
     if not values.numel():

@@ -6,12 +6,12 @@ tensors, float32 or float64, and indices are 64-bit throughout, so tables cannot
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seqebm.kernels.checks import kernel_beta
 from seqebm.kernels.cpu_features import BLOCK, features_worker, pack_templates
 from seqebm.kernels.cpu_paths import paths_worker
 from seqebm.kernels.cpu_rows import LANES, WIDTH
@@ -51,11 +51,6 @@ def _strides(array: Floats) -> list[int]:
     return [s // array.itemsize for s in array.strides]
 
 
-def _kernel_beta(beta: float, dtype: np.dtype) -> float:
-    """``beta``, or inf where the element type cannot tell it from inf."""
-    return beta if beta < float(np.finfo(dtype).max) else math.inf
-
-
 def free_energies(
     local: Floats, t_lengths: Ints, l_lengths: Ints, beta: float, rules: Rules,
     gradient: Floats | None,
@@ -91,12 +86,13 @@ def free_energies(
     order = order.reshape(-1)
     groups = order.size // LANES
     steps = len(rules.steps) // 4
+    beta = kernel_beta(beta, float(np.finfo(local.dtype).max))
     room = int(ts.max()) * int(ls.max()) * steps * LANES * threads_for(groups)
     with workspace(0 if gradient is None else room, local.dtype) as scratch:
         launch(
             tables_worker, groups, _flat(local), offsets, t_stride, l_stride, T, L,
-            order, ts, ls, *rules.arrays(local.dtype), _kernel_beta(beta, local.dtype),
-            rules.band, rules.slope, energies.reshape(-1), bad, gradient is not None,
+            order, ts, ls, *rules.arrays(local.dtype), beta, rules.band, rules.slope,
+            energies.reshape(-1), bad, gradient is not None,
             _flat(local if gradient is None else gradient), scratch, WIDTH,
         )  # fmt: skip
     return energies, bad.reshape(N, M) > 0
@@ -124,11 +120,12 @@ def free_energies_of_features(
     pack_templates(y.reshape(-1), offsets, D, order, y_lengths, starts, packed, WIDTH)
     # The last block of an input reads past its end: harmless between inputs, not after the last.
     spare = np.zeros((BLOCK - 1) * D, x.dtype)
+    beta = kernel_beta(beta, float(np.finfo(x.dtype).max))
     launch(
         features_worker, B * longest.size,
         np.concatenate((x.reshape(-1), spare)), np.arange(B) * (T * D), x_lengths, D, packed,
-        starts, order, y_lengths, *rules.arrays(x.dtype), _kernel_beta(beta, x.dtype), rules.band,
-        rules.slope, energies, WIDTH,
+        starts, order, y_lengths, *rules.arrays(x.dtype), beta, rules.band, rules.slope,
+        energies, WIDTH,
     )  # fmt: skip
     return energies
 

@@ -210,11 +210,6 @@ def stream_of(device: torch.device) -> int:
     return 0 if device.type == "cpu" else torch.cuda.current_stream(device).cuda_stream
 
 
-def kernel_beta(beta: float, dtype: torch.dtype) -> float:
-    """``beta``, or inf where the type cannot tell it from inf."""
-    return beta if beta < torch.finfo(dtype).max else math.inf
-
-
 def _view(argument: Any) -> Any:
     if not isinstance(argument, Tensor):
         return argument

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqebm.kernels.checks import kernel_beta
 from seqebm.kernels.cuda import (
     barrier,
     cuda,
     gibbs,
     kernel,
-    kernel_beta,
     on_device,
     place,
     shape,
@@ -149,7 +149,7 @@ def free_energies(
     posteriors = torch.zeros(len(energies) if with_posterior else 0, dtype=new, device=device)
     free = torch.empty(dags.graphs, dtype=new, device=device)
     on = on_device([*dags, *levels], device)
-    beta = kernel_beta(beta, energies.dtype)
+    beta = kernel_beta(beta, torch.finfo(energies.dtype).max)
     hard = math.isinf(beta)
     most_levels = int(np.diff(levels[0]).max(initial=0))
     fan = len(dags.fan_source) / max(1, count)

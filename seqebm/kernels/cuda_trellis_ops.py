@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
-from seqebm.kernels.cuda import Shape, kernel_beta, on_device, shape, stream_of
+from seqebm.kernels.checks import kernel_beta
+from seqebm.kernels.cuda import Shape, on_device, shape, stream_of
 from seqebm.kernels.cuda_trellis import (
     ARC,
     ARCS,
@@ -64,9 +65,9 @@ class _Graphs:
             )
             places.append(place)
             own_class = np.full(bounds[g, STATES], -1)
-            groups = packed.group_offsets[g] + np.arange(packed.emitting_groups[g])
+            labelled = packed.group_offsets[g] + np.arange(packed.emitting_groups[g])
             own_classes = packed.classes[packed.class_offsets[g] :]
-            own_class[packed.group_dst[groups]] = own_classes[packed.group_label[groups]]
+            own_class[packed.group_dst[labelled]] = own_classes[packed.group_label[labelled]]
             classes.append(own_class)
         # Numbers of arcs are relative to their graph: shifted, they find the class of each.
         shift = np.repeat(packed.arc_offsets[:-1], np.diff(packed.arc_offsets))
@@ -114,7 +115,7 @@ def free_energies(
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """The operator ``seqebm::trellis_free_energies`` on a device; results in the same types."""
     device, dtype = emissions.device, emissions.dtype
-    beta = kernel_beta(beta, dtype)
+    beta = kernel_beta(beta, torch.finfo(dtype).max)
     if math.isinf(beta):
         return _least(
             emissions, lengths, wide, flat, graph_of, energies, with_posterior, with_counts

@@ -16,14 +16,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from seqebm.kernels.checks import check_local
+from seqebm.kernels.checks import check_local, kernel_beta
 from seqebm.kernels.cuda import (
     barrier,
     candidate,
     device_function,
     gibbs,
     kernel,
-    kernel_beta,
     on_device,
     place,
     shape,
@@ -273,7 +272,7 @@ def free_energies(
     )
     energies = torch.empty(N * M, dtype=new, device=device)
     ts, ls = on_device([t_lengths.reshape(-1), l_lengths.reshape(-1)], device)
-    beta = kernel_beta(beta, local.dtype)
+    beta = kernel_beta(beta, torch.finfo(local.dtype).max)
     hard = math.isinf(beta)
     warp_sweep.launch(
         shape(N * M, min(T, L), len(rules[0]), device), pairs, ts, ls, *rules,

@@ -239,7 +239,8 @@ def dag_worker(
         free[g] = best
         path_lengths[g] = 0
         if chosen < 0:
-            posteriors[first : first + gradient * (entry_offsets[g + 1] - first)] = 0.0
+            if gradient:
+                posteriors[first : entry_offsets[g + 1]] = 0.0
             continue
         if hard:
             count = 1

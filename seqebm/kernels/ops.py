@@ -28,6 +28,7 @@ from seqebm.kernels.checks import (
     check_lengths,
     check_local,
     check_size,
+    needs_gradient,
 )
 from seqebm.kernels.patterns import StepPattern, Window, get_pattern
 from seqebm.kernels.warp_operators import offset, squared_factors
@@ -47,9 +48,8 @@ def _table_energies(
     local: Tensor, t_lengths: Tensor, l_lengths: Tensor, beta: float,
     pattern: str | StepPattern, window: Window | None,
 ) -> Tensor:  # fmt: skip
-    with_posterior = torch.is_grad_enabled() and local.requires_grad
     return torch.ops.seqebm.warp_free_energies(
-        local, t_lengths, l_lengths, beta, *_arguments(pattern, window), with_posterior
+        local, t_lengths, l_lengths, beta, *_arguments(pattern, window), needs_gradient(local)
     )[0]
 
 
@@ -227,7 +227,7 @@ def warp_matrix(
     beta = check_beta(beta)
     ts = check_features("x", x, check_lengths(x_lengths, len(x), x.shape[1], "x_lengths"))
     ls = check_features("y", y, check_lengths(y_lengths, len(y), y.shape[1], "y_lengths"))
-    if not (torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)):
+    if not needs_gradient(x, y):
         return torch.ops.seqebm.warp_feature_energies(
             _squared_form(x, metric, 0), ts, _squared_form(y, metric, 1), ls, beta,
             *_arguments(pattern, window),
@@ -266,7 +266,6 @@ def warp_pairs(
     ls = check_features("y", y, check_lengths(y_lengths, len(y), y.shape[1], "y_lengths"))
     x, y = _without_padding(x, ts), _without_padding(y, ls)
     x, y = _squared_form(x, metric, 0), _squared_form(y, metric, 1)
-    with_posterior = torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
     return torch.ops.seqebm.warp_pair_energies(
-        x, ts, y, ls, beta, *_arguments(pattern, window), with_posterior
+        x, ts, y, ls, beta, *_arguments(pattern, window), needs_gradient(x, y)
     )[0]

@@ -25,6 +25,7 @@ from seqebm.kernels.checks import (
     check_floats,
     check_lengths,
     check_size,
+    needs_gradient,
     proper,
     traceable,
     whole_numbers,
@@ -101,10 +102,6 @@ def _check_labels(labels: Tensor, lengths: Tensor, emissions: Tensor, name: str)
     return labels.contiguous()
 
 
-def _needs_gradient(*tensors: Tensor) -> bool:
-    return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
-
-
 def chain_free_energy(
     emissions: Tensor, lengths: Tensor, transitions: Tensor, start: Tensor, final: Tensor,
     beta: float,
@@ -132,7 +129,7 @@ def chain_free_energy(
         # The labels of an item without any path are all 0, and so impossible too.
         _, labels = _search(emissions, checked, model)
         return torch.ops.seqebm.chain_path_energies(emissions, checked, labels, *model)
-    with_posterior = _needs_gradient(emissions, *model)
+    with_posterior = needs_gradient(emissions, *model)
     return torch.ops.seqebm.chain_free_energies(emissions, checked, *model, beta, with_posterior)[0]
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from seqebm.kernels import cuda_dispatch
-from seqebm.kernels.checks import check_beta, check_floats, proper, traceable
+from seqebm.kernels.checks import check_beta, check_floats, needs_gradient, proper, traceable
 from seqebm.kernels.dag import Dags, sweep
 
 torch.library.define(
@@ -114,8 +114,8 @@ def dag_free_energy(dags: Dags, energies: Tensor, beta: float) -> Tensor:
     """
     dags = _check(dags, energies)
     beta = check_beta(beta)
-    with_posterior = torch.is_grad_enabled() and energies.requires_grad
-    return torch.ops.seqebm.dag_free_energies(energies, list(dags), beta, with_posterior)[0]
+    wanted = needs_gradient(energies)
+    return torch.ops.seqebm.dag_free_energies(energies, list(dags), beta, wanted)[0]
 
 
 def dag_best_path(dags: Dags, energies: Tensor) -> tuple[Tensor, list[Tensor | None]]:

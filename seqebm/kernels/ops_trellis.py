@@ -23,7 +23,14 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from seqebm.kernels import cuda_dispatch, trellis
-from seqebm.kernels.checks import check_beta, check_floats, check_lengths, proper, traceable
+from seqebm.kernels.checks import (
+    check_beta,
+    check_floats,
+    check_lengths,
+    needs_gradient,
+    proper,
+    traceable,
+)
 from seqebm.kernels.packed import Packed, join, split
 from seqebm.kernels.trellis_unroll import Unrolled
 from seqebm.lengths import valid_frames
@@ -187,11 +194,8 @@ torch.library.register_autograd("seqebm::trellis_free_energies", _backward, setu
 
 def _check_emissions(emissions: Tensor, lengths: Tensor) -> None:
     """ValueError that names the first valid emission (item, frame, class) that is NaN or -inf."""
-    # One pass over everything is cheap: +inf adds up to +inf, and only NaN and -inf to another.
-    # On a CPU by NumPy, which is sooner called.
-    values = emissions.detach()
-    total = float(values.numpy().sum() if values.device.type == "cpu" else values.sum())
-    if not math.isnan(total) and total != -math.inf:
+    # One pass over everything is cheap; only when it finds something is padding told from frames.
+    if proper(emissions.detach()):
         return
     wrong = torch.isnan(emissions) | (emissions == -math.inf)
     wrong &= valid_frames(lengths.to(wrong.device), emissions.shape[1])[:, :, None]
@@ -308,10 +312,9 @@ def trellis_free_energy(
     """
     beta = check_beta(beta)
     lengths, graph_of = _check(emissions, lengths, packed, graph_of, energies)
-    wanted = torch.is_grad_enabled()
     return torch.ops.seqebm.trellis_free_energies(
         emissions, lengths, *_joined(packed), graph_of, energies, beta,
-        wanted and emissions.requires_grad, wanted and energies.requires_grad,
+        needs_gradient(emissions), needs_gradient(energies),
     )[0]  # fmt: skip
 
 

@@ -36,14 +36,14 @@ def rows(report: dict[str, Any]) -> list[str]:
         "| row | load | contender | ms | quartiles | x | error | floor |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    absent: dict[str, str] = {}
+    absent: dict[str, list[tuple[str, str]]] = {}  # by reason: contender, row
     for row in report["rows"]:
         load = "-".join(f"{value:.1f}" for value in row["load"])
         first = True
         for facts in row["contenders"]:
             name = f"{facts['name']} {facts.get('version', '')}".strip()
             if "missing" in facts:
-                absent[f"{facts['row']}: {facts['name']}"] = facts["missing"]
+                absent.setdefault(facts["missing"], []).append((facts["name"], facts["row"]))
                 continue
             title = f"`{facts['row']}`: {jobs.ROWS[facts['row']].title}" if first else ""
             cells = [title, load if first else "", f"**{name}**" if first else name]
@@ -53,14 +53,10 @@ def rows(report: dict[str, Any]) -> list[str]:
                 cells += ["failed", "", "", "", ""]
             lines.append(f"| {' | '.join(cells)} |")
             first = False
-    reasons: dict[str, list[str]] = {}
-    for who, why in absent.items():
-        reasons.setdefault(why, []).append(who)
     lines.append("")
-    for why, who in reasons.items():
-        names = sorted({name.partition(": ")[2] for name in who})
-        where = sorted({name.partition(": ")[0] for name in who})
-        lines.append(f"- Not there: {', '.join(names)} in {len(where)} rows ({why}).")
+    for why, who in absent.items():
+        names, where = (set(column) for column in zip(*who, strict=True))
+        lines.append(f"- Not there: {', '.join(sorted(names))} in {len(where)} rows ({why}).")
     for growth in report.get("growth", []):
         points = ", ".join(f"{1e3 * took:.1f} ms for {size:,}" for size, took in growth["points"])
         lines.append(

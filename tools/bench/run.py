@@ -69,11 +69,9 @@ class Contender:
     def turn(self, seconds: float) -> None:
         """Repeat the job for about that long, once at least."""
         assert self.process.stdin is not None
-        try:
+        with contextlib.suppress(OSError):  # it has ended, as the next line says
             self.process.stdin.write(f"{seconds}\n")
             self.process.stdin.flush()
-        except OSError:
-            pass  # it has ended, as the next line says
         heard = self._hear()
         self.times += heard.get("ms", [])
         if "error" in heard:
