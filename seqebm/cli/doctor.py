@@ -95,7 +95,7 @@ def _devices() -> list[Check]:
     checks = [Check("cpu", f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads")]
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-        from seqebm.kernels import cuda
+        from seqebm.kernels.machine import cuda
 
         if cuda.available():
             checks.append(Check("cuda", ", ".join(names)))
@@ -117,7 +117,8 @@ def _crossover() -> list[Check]:
     """Which device is faster for which kernel and size, as measured now."""
     import torch
 
-    from seqebm.kernels import crossover, cuda
+    from seqebm.kernels import crossover
+    from seqebm.kernels.machine import cuda
 
     if not cuda.available():
         return [Check("CPU or GPU", "no CUDA device that Numba can use: all runs on the CPU")]
@@ -133,7 +134,7 @@ def _crossover() -> list[Check]:
 
 def _threading() -> Check:
     try:
-        from seqebm.kernels.threads import threading_layer
+        from seqebm.kernels.machine.threads import threading_layer
 
         return Check("threading layer", threading_layer())
     except Exception as error:

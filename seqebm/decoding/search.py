@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from seqebm.errors import ConfigError, InfeasibleError, SeqebmError
-from seqebm.kernels.ops_trellis import EmptyBeamError, Path, Unrolled
+from seqebm.kernels.trellis.ops import EmptyBeamError, Path, Unrolled
 from seqebm.lattices.trellis import Trellis
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqebm.graphs import Graph
-from seqebm.kernels.ops_trellis import Path
+from seqebm.kernels.trellis.ops import Path
 from seqebm.lattices.hmm_graphs import SILENCE, HMMGraphs
 
 Ints = NDArray[np.int64]

@@ -10,8 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqebm.kernels import ops, ops_chain, ops_trellis
-from seqebm.kernels.packed import Topology, pack
+from seqebm.kernels.chain import ops as chain_ops
+from seqebm.kernels.machine.topology import Topology
+from seqebm.kernels.trellis import ops as trellis_ops
+from seqebm.kernels.trellis.packed import pack
+from seqebm.kernels.warp import ops as warp_ops
 
 _REPETITIONS = 5
 _FRAMES = 100
@@ -40,7 +43,7 @@ def _trellis(states: int, items: int, device: str) -> tuple[Callable[[], Tensor]
     energies = torch.zeros(int(packed.entry_offsets[-1]), device=device, requires_grad=True)
     chosen = torch.zeros(items, dtype=torch.int64)
     return (
-        lambda: ops_trellis.trellis_free_energy(emissions, lengths, packed, chosen, energies, 1.0),
+        lambda: trellis_ops.free_energy(emissions, lengths, packed, chosen, energies, 1.0),
         [emissions, energies],
     )
 
@@ -51,7 +54,7 @@ def _chain(states: int, items: int, device: str) -> tuple[Callable[[], Tensor], 
     ends = torch.zeros(states, device=device, requires_grad=True)
     lengths = torch.full((items,), _FRAMES)
     return (
-        lambda: ops_chain.chain_free_energy(emissions, lengths, moves, ends, ends, 1.0),
+        lambda: chain_ops.free_energy(emissions, lengths, moves, ends, ends, 1.0),
         [emissions, moves, ends],
     )  # fmt: skip
 
@@ -60,7 +63,7 @@ def _warp(length: int, items: int, device: str) -> tuple[Callable[[], Tensor], l
     x = torch.rand(items, length, 32, device=device, requires_grad=True)
     y = torch.rand(16, length, 32, device=device, requires_grad=True)
     lengths = torch.full((items,), length), torch.full((16,), length)
-    return (lambda: ops.warp_matrix(x, lengths[0], y, lengths[1], 1.0, "symmetric2"), [x, y])
+    return (lambda: warp_ops.matrix(x, lengths[0], y, lengths[1], 1.0, "symmetric2"), [x, y])
 
 
 _MAKERS = {

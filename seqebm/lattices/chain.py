@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from seqebm.errors import ConfigError, DataError, did_you_mean
 from seqebm.hooks import Options as BaseOptions
 from seqebm.hooks import Request, Terms
-from seqebm.kernels import ops_chain
+from seqebm.kernels.chain import ops
 from seqebm.lattices.risk import expected_cost
 
 
@@ -48,15 +48,15 @@ class Labellings:
 
     def free_energy(self, beta: float) -> Tensor:
         """``(B,)`` F_β over all labellings, differentiable; +inf where none is possible."""
-        return ops_chain.chain_free_energy(self.emissions, self.lengths, *self._model, beta)
+        return ops.free_energy(self.emissions, self.lengths, *self._model, beta)
 
     def energy(self, labels: Tensor) -> Tensor:
         """``(B,)`` energies of the labellings ``(B, T)``, differentiable: F_β(clamped), any β."""
-        return ops_chain.chain_path_energy(self.emissions, self.lengths, labels, *self._model)
+        return ops.path_energy(self.emissions, self.lengths, labels, *self._model)
 
     def offending(self, labels: Tensor, cost: float = 0.0) -> Tensor:
         """``(B,)`` least energy of another labelling, less ``cost`` a wrong label; exact."""
-        return ops_chain.chain_offending(
+        return ops.offending(
             self.emissions, self.lengths, labels, *self._model, cost
         )[0]  # fmt: skip
 
@@ -75,16 +75,16 @@ class Labellings:
 
     def best_path(self) -> tuple[Tensor, list[Tensor]]:
         """``(B,)`` least energies, and the labels ``(T_b,)`` of each item."""
-        return ops_chain.chain_best_path(self.emissions, self.lengths, *self._model)
+        return ops.best_path(self.emissions, self.lengths, *self._model)
 
     def posteriors(self, beta: float) -> tuple[Tensor, Tensor, Tensor]:
         """``(B,)`` free energies, ``(B, T, S)`` label and ``(B, S, S)`` transition posteriors."""
-        return ops_chain.chain_posteriors(self.emissions, self.lengths, *self._model, beta)
+        return ops.posteriors(self.emissions, self.lengths, *self._model, beta)
 
     def n_best(self, n: int) -> list[list[tuple[float, Tensor]]]:
         """For each item the ``n`` labellings of least energy: (energy, labels), best first."""
         return [
-            ops_chain.chain_n_best(item[:frames], *self._model, n)
+            ops.n_best(item[:frames], *self._model, n)
             for item, frames in zip(self.emissions, self.lengths.tolist(), strict=True)
         ]
 

@@ -19,9 +19,9 @@ from seqebm.errors import GraphError
 from seqebm.graphs import Graph, topological_order
 from seqebm.graphs.nbest import n_best
 from seqebm.graphs.paths import Path, path_of
-from seqebm.kernels.dag import Dags, pack_dags
-from seqebm.kernels.ops_dag import dag_best_path, dag_free_energy, dag_posteriors
-from seqebm.kernels.packed import Topology
+from seqebm.kernels.dag.ops import best_path, free_energy, posteriors
+from seqebm.kernels.dag.packed import Dags, pack_dags
+from seqebm.kernels.machine.topology import Topology
 from seqebm.lattices.strings import Operation, StringLattice
 
 
@@ -73,7 +73,7 @@ class Dag(StringLattice):
 
     def free_energy(self, beta: float) -> Tensor:
         """``(G,)`` F_β over all paths, differentiable; +inf where there is none."""
-        return dag_free_energy(self.packed, self.energies, beta)
+        return free_energy(self.packed, self.energies, beta)
 
     @property
     def items(self) -> int:
@@ -86,7 +86,7 @@ class Dag(StringLattice):
 
     def best_path(self) -> list[Path | None]:
         """The path of least energy of each item, None where there is none; no gradient."""
-        _, found = dag_best_path(self.packed, self.energies)
+        _, found = best_path(self.packed, self.energies)
         return [
             None if entries is None else path_of(graph, entries.tolist(), energies)
             for graph, entries, energies in zip(self.graphs, found, self._separate(), strict=True)
@@ -94,7 +94,7 @@ class Dag(StringLattice):
 
     def posteriors(self, beta: float) -> tuple[Tensor, Tensor]:
         """``(G,)`` free energies and the ``(E,)`` probability of every entry; no gradient."""
-        return dag_posteriors(self.packed, self.energies, beta)
+        return posteriors(self.packed, self.energies, beta)
 
     def n_best(self, n: int) -> list[list[Path]]:
         """For each item the ``n`` distinct output strings of least energy, best first."""

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from seqebm.errors import DataError
-from seqebm.kernels import ops
-from seqebm.kernels.patterns import StepPattern, Window
+from seqebm.kernels.warp import ops
+from seqebm.kernels.warp.patterns import StepPattern, Window
 
 if TYPE_CHECKING:
     from seqebm.lattices.templates import Templates
@@ -56,7 +56,7 @@ def medoids(
     """
     lengths = torch.tensor([len(s) for s in sequences])
     batch = pad_sequence(sequences, batch_first=True)
-    energies = ops.warp_matrix(batch, lengths, batch, lengths, math.inf, pattern, window, metric)
+    energies = ops.matrix(batch, lengths, batch, lengths, math.inf, pattern, window, metric)
     energies = energies / pattern.normaliser(lengths[:, None], lengths[None, :])
     # Two utterances of very different lengths may have no path: far apart, but not infinitely.
     finite = energies[torch.isfinite(energies)]

@@ -17,8 +17,8 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from seqebm.hooks import Options as BaseOptions
-from seqebm.kernels import ops
-from seqebm.kernels.patterns import Window, get_pattern, minimum_frames
+from seqebm.kernels.warp import ops
+from seqebm.kernels.warp.patterns import Window, get_pattern, minimum_frames
 from seqebm.lattices import template_init
 from seqebm.lattices.answers import AnswerSet, free_energy
 
@@ -60,7 +60,9 @@ class Templates(AnswerSet):
         metric: Literal["cosine", "sqeuclidean"] = Field(
             "cosine", description="local energy of two frames: 1 - cos, or squared distance"
         )
-        pattern: str = Field("asymmetric", description="step pattern (seqebm.kernels.patterns)")
+        pattern: str = Field(
+            "asymmetric", description="step pattern (seqebm.kernels.warp.patterns)"
+        )
         band: float | None = Field(None, gt=0, description="Sakoe-Chiba half-width in frames")
         slope: float | None = Field(None, gt=1, description="Itakura parallelogram's largest slope")
         path_beta: float | None = Field(None, gt=0, description="β over warping paths")
@@ -127,7 +129,7 @@ class Templates(AnswerSet):
 
     def template_energies(self, features: Tensor, lengths: Tensor, beta: float) -> Tensor:
         """``(B, T, D)``, ``(B,)`` -> ``(B, M)`` length-normalised energy of each template."""
-        raw = ops.warp_matrix(
+        raw = ops.matrix(
             features,
             lengths,
             self.references,
@@ -192,7 +194,7 @@ class Templates(AnswerSet):
         references = self.references[own]
         local = ops.local_energy(features[None], references, self.options.metric)[0]
         lengths = self.reference_lengths[own]
-        energies, paths = ops.warp_best_path(
+        energies, paths = ops.best_path(
             local.contiguous(), time.expand(len(own)), lengths, self.pattern, self.window
         )
         energies = energies / self.pattern.normaliser(time, lengths)

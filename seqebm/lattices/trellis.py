@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from seqebm.graphs import Graph, n_best
-from seqebm.kernels import ops_trellis
-from seqebm.kernels.ops_trellis import Path
-from seqebm.kernels.packed import Packed, Topology, concatenate, pack
+from seqebm.kernels.machine.topology import Topology
+from seqebm.kernels.trellis import ops
+from seqebm.kernels.trellis.ops import Path
+from seqebm.kernels.trellis.packed import Packed, concatenate, pack
 from seqebm.lattices.closure import Component, close
 from seqebm.lattices.strings import Operation, StringLattice
 from seqebm.lattices.unrolled import UnrolledGraph
@@ -146,7 +147,7 @@ class Trellis(StringLattice):
 
     def free_energy(self, beta: float) -> Tensor:
         """``(B,)`` F_β over all paths, differentiable; +inf where there is none."""
-        return ops_trellis.trellis_free_energy(
+        return ops.free_energy(
             self.emissions,
             self.lengths,
             self.prepared.packed,
@@ -157,21 +158,21 @@ class Trellis(StringLattice):
 
     def best_path(self, beam: float | None = None) -> tuple[Tensor, list[Path | None]]:
         """``(B,)`` least energies and paths, None where there is none; no gradient."""
-        return ops_trellis.trellis_best_path(
+        return ops.best_path(
             self.emissions.detach(), self.lengths, self.prepared.packed, self.graph_of,
             self.energies().detach(), beam,
         )  # fmt: skip
 
     def posteriors(self, beta: float) -> tuple[Tensor, Tensor, Tensor]:
         """Free energies, ``(B, T, C)`` class posteriors and ``(E,)`` expected counts of entries."""
-        return ops_trellis.trellis_posteriors(
+        return ops.posteriors(
             self.emissions.detach(), self.lengths, self.prepared.packed, self.graph_of,
             self.energies(beta).detach(), beta,
         )  # fmt: skip
 
-    def unroll(self, beam: float, max_active: int | None = None) -> list[ops_trellis.Unrolled]:
+    def unroll(self, beam: float, max_active: int | None = None) -> list[ops.Unrolled]:
         """The acyclic lattice of each item: what lies within ``beam`` of its best path."""
-        return ops_trellis.trellis_unroll(
+        return ops.unroll(
             self.emissions.detach(), self.lengths, self.prepared.packed, self.graph_of,
             self.energies().detach(), beam, max_active,
         )  # fmt: skip

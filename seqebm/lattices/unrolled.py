@@ -9,7 +9,7 @@ import torch
 
 from seqebm.graphs import Graph, shortest_path
 from seqebm.graphs.graph import Ints
-from seqebm.kernels.ops_trellis import Path, Unrolled
+from seqebm.kernels.trellis.ops import Path, Unrolled
 
 
 class UnrolledGraph(NamedTuple):

@@ -13,20 +13,19 @@ import numpy as np
 import pytest
 import torch
 
-from seqebm.kernels import (
-    cuda,
-    cuda_chain,
-    cuda_dag,
-    cuda_trellis_ops,
-    cuda_warp,
-    ops,
-    ops_chain,
-    ops_dag,
-    ops_trellis,
-)
-from seqebm.kernels.dag import pack_dags
-from seqebm.kernels.packed import Packed, Topology, join, pack
-from seqebm.kernels.patterns import PATTERNS, Window
+from seqebm.kernels.chain import cuda as chain_cuda
+from seqebm.kernels.chain import ops as chain_ops
+from seqebm.kernels.dag import cuda as dag_cuda
+from seqebm.kernels.dag import ops as dag_ops
+from seqebm.kernels.dag.packed import pack_dags
+from seqebm.kernels.machine import cuda
+from seqebm.kernels.machine.topology import Topology
+from seqebm.kernels.trellis import cuda as trellis_cuda
+from seqebm.kernels.trellis import ops as trellis_ops
+from seqebm.kernels.trellis.packed import Packed, join, pack
+from seqebm.kernels.warp import cuda as warp_cuda
+from seqebm.kernels.warp import ops as warp_ops
+from seqebm.kernels.warp.patterns import PATTERNS, Window
 
 DEVICE = torch.device("cpu" if cuda.SIMULATED else "cuda")
 BETAS = [0.7, math.inf]
@@ -102,7 +101,7 @@ def shapes(monkeypatch):
     monkeypatch.setattr(cuda, "processors", lambda device: 64)
     monkeypatch.setattr(cuda, "EACH_BLOCK", 1)
     monkeypatch.setattr(cuda, "WARP", 1)
-    monkeypatch.setattr(cuda_trellis_ops, "SMALL", 0)
+    monkeypatch.setattr(trellis_cuda, "SMALL", 0)
     return found
 
 
@@ -158,16 +157,16 @@ def test_cases_are_of_both_kinds():
 def test_trellis_free_energies(seed, beta, table_bytes):
     dtype = torch.float64 if seed % 2 else torch.float32
     emissions, lengths, packed, graph_of, energies = trellis_case(seed, dtype)
-    wanted = ops_trellis.trellis_posteriors(emissions, lengths, packed, graph_of, energies, beta)
+    wanted = trellis_ops.posteriors(emissions, lengths, packed, graph_of, energies, beta)
     wide, flat = joined(packed)
-    free, posterior, counts = cuda_trellis_ops.free_energies(
+    free, posterior, counts = trellis_cuda.free_energies(
         emissions.to(DEVICE), lengths, wide, flat, graph_of, energies.to(DEVICE), beta, True, True,
         table_bytes,
     )  # fmt: skip
-    alone, *none = cuda_trellis_ops.free_energies(
+    alone, *none = trellis_cuda.free_energies(
         emissions.to(DEVICE), lengths, wide, flat, graph_of, energies.to(DEVICE), beta, False, False
     )
-    total = cuda_trellis_ops.entry_gradient(
+    total = trellis_cuda.entry_gradient(
         counts, torch.ones_like(free), graph_of, wide, energies.to(DEVICE)
     )
     tolerance = 1e-10 if dtype == torch.float64 else 1e-5
@@ -180,10 +179,10 @@ def test_trellis_free_energies(seed, beta, table_bytes):
 @SEEDS
 def test_trellis_best_paths(seed):
     emissions, lengths, packed, graph_of, energies = trellis_case(seed, torch.float64)
-    least, paths = ops_trellis.trellis_best_path(emissions, lengths, packed, graph_of, energies)
+    least, paths = trellis_ops.best_path(emissions, lengths, packed, graph_of, energies)
     free, arcs, frames, sizes, ends = (
         t.cpu()
-        for t in cuda_trellis_ops.best_paths(
+        for t in trellis_cuda.best_paths(
             emissions.to(DEVICE), lengths, *joined(packed), graph_of, energies.to(DEVICE)
         )
     )
@@ -202,65 +201,63 @@ def trellis_sums(dtype: torch.dtype) -> None:
     """One launch, as are the other functions named like this: for compilation."""
     emissions, lengths, packed, graph_of, energies = trellis_case(1, dtype)
     wide, flat = joined(packed)
-    cuda_trellis_ops.free_energies(
-        emissions, lengths, wide, flat, graph_of, energies, 1.0, True, True
-    )
+    trellis_cuda.free_energies(emissions, lengths, wide, flat, graph_of, energies, 1.0, True, True)
 
 
 def trellis_paths(dtype: torch.dtype) -> None:
     """See :func:`trellis_sums`."""
     emissions, lengths, packed, graph_of, energies = trellis_case(1, dtype)
-    cuda_trellis_ops.best_paths(emissions, lengths, *joined(packed), graph_of, energies)
+    trellis_cuda.best_paths(emissions, lengths, *joined(packed), graph_of, energies)
 
 
 def chain_sums(dtype: torch.dtype) -> None:
     """See :func:`trellis_sums`."""
-    cuda_chain.free_energies(*chain_case(0, dtype), 1.0, True)
+    chain_cuda.free_energies(*chain_case(0, dtype), 1.0, True)
 
 
 def chain_paths(dtype: torch.dtype) -> None:
     """See :func:`trellis_sums`."""
     targets = torch.zeros(3, 4, dtype=torch.int64)
-    cuda_chain.best_paths(*chain_case(0, dtype), targets, 0.5)
+    chain_cuda.best_paths(*chain_case(0, dtype), targets, 0.5)
 
 
 def dag_sums(dtype: torch.dtype) -> None:
     """See :func:`trellis_sums`."""
     dags, energies = dag_case(0)
-    cuda_dag.free_energies(energies.to(dtype), list(dags), 1.0, True)
+    dag_cuda.free_energies(energies.to(dtype), list(dags), 1.0, True)
 
 
 def warp_sums(dtype: torch.dtype) -> None:
     """See :func:`trellis_sums`."""
     local, ts, ls = warp_case()
-    cuda_warp.free_energies(local.to(dtype), ts, ls, 1.0, LINEAR, math.inf, math.inf, True)
+    warp_cuda.free_energies(local.to(dtype), ts, ls, 1.0, LINEAR, math.inf, math.inf, True)
 
 
 def warp_paths(dtype: torch.dtype) -> None:
     """See :func:`trellis_sums`."""
     local, ts, ls = warp_case()
     local = local.to(dtype).view(4, 5, 4)
-    cuda_warp.best_paths(local, ts.view(-1), ls.view(-1), LINEAR, math.inf, math.inf)
+    warp_cuda.best_paths(local, ts.view(-1), ls.view(-1), LINEAR, math.inf, math.inf)
 
 
 def public_calls(beta: float):
     """Public functions, arguments on the CPU, and which of these get gradients."""
     emissions, lengths, packed, graph_of, energies = trellis_case(1, torch.float32)
     yield (
-        lambda e, w: ops_trellis.trellis_free_energy(e, lengths, packed, graph_of, w, beta),
+        lambda e, w: trellis_ops.free_energy(e, lengths, packed, graph_of, w, beta),
         [emissions, energies], [0, 1],
     )  # fmt: skip
     scores, counts, *model = chain_case(1, torch.float32)
     yield (
-        lambda e, a, s, f: ops_chain.chain_free_energy(e, counts, a, s, f, beta),
+        lambda e, a, s, f: chain_ops.free_energy(e, counts, a, s, f, beta),
         [scores, *model], [0, 1, 2, 3],
     )  # fmt: skip
     dags, weights = dag_case(1)
-    yield lambda w: ops_dag.dag_free_energy(dags, w, beta), [weights], [0]
+    yield lambda w: dag_ops.free_energy(dags, w, beta), [weights], [0]
     x, y = torch.rand(3, 6, 2), torch.rand(2, 4, 2)
     ts, ls = torch.tensor([6, 5, 6]), torch.tensor([4, 3])
-    yield lambda x, y: ops.warp_matrix(x, ts, y, ls, beta, "symmetric2"), [x, y], [0, 1]
-    yield lambda x, y: ops.warp_pairs(x[:2], ts[:2], y, ls, beta, "linear"), [x, y], [0, 1]
+    yield lambda x, y: warp_ops.matrix(x, ts, y, ls, beta, "symmetric2"), [x, y], [0, 1]
+    yield lambda x, y: warp_ops.pairs(x[:2], ts[:2], y, ls, beta, "linear"), [x, y], [0, 1]
 
 
 def chain_case(seed: int, dtype: torch.dtype, S: int = 3):
@@ -282,21 +279,21 @@ def test_chain(seed, dtype):
     tolerance = 1e-10 if dtype == torch.float64 else 1e-5
     on = [emissions.to(DEVICE), lengths, *(t.to(DEVICE) for t in model)]
     wanted = torch.ops.seqebm.chain_free_energies(emissions, lengths, *model, 0.8, True)
-    for one, two in zip(cuda_chain.free_energies(*on, 0.8, True), wanted, strict=True):
+    for one, two in zip(chain_cuda.free_energies(*on, 0.8, True), wanted, strict=True):
         assert one.dtype == dtype and one.is_contiguous()  # as the fake operator says
         assert torch.allclose(one.cpu(), two, atol=tolerance, rtol=tolerance)
-    assert torch.allclose(cuda_chain.free_energies(*on, 0.8, False)[0].cpu(), wanted[0])
+    assert torch.allclose(chain_cuda.free_energies(*on, 0.8, False)[0].cpu(), wanted[0])
     targets = torch.tensor(np.random.default_rng(seed).integers(0, 3, (3, 4)))
     targets[torch.arange(4) >= lengths[:, None]] = 0
     for avoid, cost in ((targets[:0], 0.0), (targets, 0.0), (targets, 0.6)):
         energies, labels = torch.ops.seqebm.chain_best_paths(
             emissions, lengths, *model, avoid, cost
         )
-        found, own = (t.cpu() for t in cuda_chain.best_paths(*on, avoid, cost))
+        found, own = (t.cpu() for t in chain_cuda.best_paths(*on, avoid, cost))
         assert torch.allclose(found, energies, atol=tolerance)
         assert torch.equal(own, labels)
         along = torch.ops.seqebm.chain_path_energies(emissions, lengths, labels, *model)
-        assert torch.allclose(cuda_chain.path_energies(*on[:2], labels, *on[2:]).cpu(), along)
+        assert torch.allclose(chain_cuda.path_energies(*on[:2], labels, *on[2:]).cpu(), along)
 
 
 def dag_case(seed: int):
@@ -319,7 +316,7 @@ def dag_case(seed: int):
 def test_dags(seed, beta):
     dags, energies = dag_case(seed)
     wanted = torch.ops.seqebm.dag_free_energies(energies, list(dags), beta, True)
-    found = cuda_dag.free_energies(energies.to(DEVICE), list(dags), beta, True)
+    found = dag_cuda.free_energies(energies.to(DEVICE), list(dags), beta, True)
     for one, two in zip(found, wanted, strict=True):
         assert torch.allclose(one.cpu(), two, atol=1e-10)
 
@@ -345,17 +342,17 @@ def test_warps(pattern, window, beta, table_bytes):
     steps = [float(n) for step in PATTERNS[pattern].steps for n in step]
     limits = (window or Window()).limits
     wanted = torch.ops.seqebm.warp_free_energies(local, ts, ls, beta, steps, *limits, True)
-    found = cuda_warp.free_energies(
+    found = warp_cuda.free_energies(
         local.to(DEVICE), ts, ls, beta, steps, *limits, True, table_bytes
     )
     assert torch.allclose(found[0].cpu(), wanted[0], atol=1e-10)
     # The CPU leaves nothing in the padding; nor does this.
     assert torch.allclose(found[1].cpu(), wanted[1], atol=1e-10)
-    alone = cuda_warp.free_energies(local.to(DEVICE), ts, ls, beta, steps, *limits, False)[0]
+    alone = warp_cuda.free_energies(local.to(DEVICE), ts, ls, beta, steps, *limits, False)[0]
     assert torch.allclose(alone.cpu(), wanted[0], atol=1e-10)
     flat = local.view(4, 5, 4)
-    least, paths = ops.warp_best_path(flat, ts.view(-1), ls.view(-1), pattern, window)
-    energies, own = cuda_warp.best_paths(flat.to(DEVICE), ts.view(-1), ls.view(-1), steps, *limits)
+    least, paths = warp_ops.best_path(flat, ts.view(-1), ls.view(-1), pattern, window)
+    energies, own = warp_cuda.best_paths(flat.to(DEVICE), ts.view(-1), ls.view(-1), steps, *limits)
     assert torch.allclose(energies.cpu(), least)
     for one, two in zip(own, paths, strict=True):
         assert torch.equal(one, two)

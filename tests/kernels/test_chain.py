@@ -8,8 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqebm.kernels import chain, ops_chain
-from seqebm.kernels import reference_chain as reference
+from seqebm.kernels.chain import cpu, ops, reference
 
 BETAS = [0.1, 1.0, 5.0, math.inf]
 relaxed = settings(deadline=None, max_examples=12)
@@ -65,16 +64,16 @@ def test_operators_follow_the_reference(dtype, B, T, S, beta, impossible, cost, 
     x, m = leaves[0], leaves[1:]
     factors = torch.tensor(np.random.default_rng(seed).normal(size=B)).to(dtype)
 
-    free = ops_chain.chain_free_energy(x, lengths, *m, beta)
+    free = ops.free_energy(x, lengths, *m, beta)
     gradients = torch.autograd.grad(free, leaves, factors)
     with torch.no_grad():
-        again = ops_chain.chain_free_energy(x, lengths, *m, beta)
+        again = ops.free_energy(x, lengths, *m, beta)
     assert close(again.numpy(), free.detach().numpy(), 1e-9 if dtype == torch.float64 else 1e-5)
-    energies, posteriors, counts = ops_chain.chain_posteriors(x, lengths, *m, beta)
+    energies, posteriors, counts = ops.posteriors(x, lengths, *m, beta)
     assert close(energies.numpy(), again.numpy(), tolerance)
-    given_energy = ops_chain.chain_path_energy(x, lengths, labels, *m)
-    least, paths = ops_chain.chain_best_path(x, lengths, *m)
-    rival, rivals = ops_chain.chain_offending(x, lengths, labels, *m, cost)
+    given_energy = ops.path_energy(x, lengths, labels, *m)
+    least, paths = ops.best_path(x, lengths, *m)
+    rival, rivals = ops.offending(x, lengths, labels, *m, cost)
     assert free.dtype == least.dtype == rival.dtype == given_energy.dtype == dtype
 
     expected = [np.zeros((B, T, S)), np.zeros((S, S)), np.zeros(S), np.zeros(S)]
@@ -105,7 +104,7 @@ def test_operators_follow_the_reference(dtype, B, T, S, beta, impossible, cost, 
             assert rivals[b].tolist() != target
         count = min(4, 3**n)
         ranked = sorted(e for e, _ in reference.labellings(one) if math.isfinite(e))[:count]
-        found = ops_chain.chain_n_best(x.detach()[b, :n], *(t.detach() for t in m), count)
+        found = ops.n_best(x.detach()[b, :n], *(t.detach() for t in m), count)
         assert close([e for e, _ in found], ranked, tolerance)
         assert len({tuple(y.tolist()) for _, y in found}) == len(found)
     for gradient, truth in zip(gradients, expected, strict=True):
@@ -118,15 +117,15 @@ def test_both_domains_agree_on_larger_chains(S, force_log):
     """float32 scaled, or log domain, against float64; sizes that do not fill the panels."""
     emissions, lengths, model, _ = draw(S, 11, 40, S, impossible=0.1)
     model[0].fill_diagonal_(0.5)
-    args = emissions.numpy(), lengths.numpy(), chain.Model(*(m.numpy() for m in model))
-    exact = chain.free_energies(*args, 1.0, True, force_log=True)
+    args = emissions.numpy(), lengths.numpy(), cpu.Model(*(m.numpy() for m in model))
+    exact = cpu.free_energies(*args, 1.0, True, force_log=True)
     narrow = [a.astype(np.float32) for a in (args[0], *args[2])]
     for gradient in (True, False):
-        result = chain.free_energies(
-            narrow[0], args[1], chain.Model(*narrow[1:]), 1.0, gradient, force_log
+        result = cpu.free_energies(
+            narrow[0], args[1], cpu.Model(*narrow[1:]), 1.0, gradient, force_log
         )
         assert np.allclose(result.energies, exact.energies, rtol=1e-5)
-    full = chain.free_energies(narrow[0], args[1], chain.Model(*narrow[1:]), 1.0, True, force_log)
+    full = cpu.free_energies(narrow[0], args[1], cpu.Model(*narrow[1:]), 1.0, True, force_log)
     assert np.abs(full.posteriors - exact.posteriors).max() < 1e-4
     assert np.abs(full.counts - exact.counts).max() < 1e-3
     # A posterior sums to 1 in each frame, transitions to one for each step.
@@ -149,7 +148,7 @@ def test_underflow_is_detected(dtype, beta, gradient):
     emissions[1, :, 1] = 0.1
     x = emissions.to(dtype).requires_grad_(gradient)
     model = tuple(m.to(dtype) for m in model)
-    free = ops_chain.chain_free_energy(x, torch.tensor([T, T]), *model, beta)
+    free = ops.free_energy(x, torch.tensor([T, T]), *model, beta)
     tail = [math.log1p(math.exp(-beta * gap)) / beta for gap in (T / 2, 0.1 * T)]
     expected = [100.0 * T / 2 - tail[0], 0.0 - tail[1]]
     assert close(free.detach().numpy(), expected, 1e-5)
@@ -162,18 +161,18 @@ def test_underflow_is_detected(dtype, beta, gradient):
 
 def test_only_items_out_of_range_go_through_the_log_domain(monkeypatch):
     seen = []
-    original = chain._log
-    monkeypatch.setattr(chain, "_log", lambda *a: (seen.append(a[-1].tolist()), original(*a)))
+    original = cpu._log
+    monkeypatch.setattr(cpu, "_log", lambda *a: (seen.append(a[-1].tolist()), original(*a)))
     emissions, lengths, model, _ = draw(0, 4, 30, 3)
     lengths[:] = 30
     model[0][:] = torch.tensor([[0.0, 900, 900], [900, 0, 900], [900, 900, 0]])
     emissions[2, :15, 1:] += 900
     emissions[2, 15:, :2] += 900
     x = emissions.requires_grad_()
-    ops_chain.chain_free_energy(x.float(), lengths, *(m.float() for m in model), 1.0)
+    ops.free_energy(x.float(), lengths, *(m.float() for m in model), 1.0)
     assert seen == [[2]]
     seen.clear()
-    ops_chain.chain_free_energy(x, lengths, *model, 0.1)
+    ops.free_energy(x, lengths, *model, 0.1)
     assert seen == []
 
 
@@ -184,9 +183,9 @@ def test_gradcheck(beta):
 
     def three(x, a, s, f):
         return (
-            ops_chain.chain_free_energy(x, lengths, a, s, f, beta),
-            ops_chain.chain_path_energy(x, lengths, labels, a, s, f),
-            ops_chain.chain_offending(x, lengths, labels, a, s, f, 0.7)[0],
+            ops.free_energy(x, lengths, a, s, f, beta),
+            ops.path_energy(x, lengths, labels, a, s, f),
+            ops.offending(x, lengths, labels, a, s, f, 0.7)[0],
         )
 
     assert torch.autograd.gradcheck(three, leaves)
@@ -212,13 +211,13 @@ def test_items_do_not_depend_on_their_companions(threads):
     try:
         emissions, lengths, model, _ = draw(5, 21, 12, 7)
         x, m = emissions.float(), [t.float() for t in model]
-        free, gamma, counts = ops_chain.chain_posteriors(x, lengths, *m, 1.0)
-        least, paths = ops_chain.chain_best_path(x, lengths, *m)
+        free, gamma, counts = ops.posteriors(x, lengths, *m, 1.0)
+        least, paths = ops.best_path(x, lengths, *m)
         for b, n in enumerate(lengths.tolist()):
-            alone = ops_chain.chain_posteriors(x[b : b + 1, :n], lengths[b : b + 1], *m, 1.0)
+            alone = ops.posteriors(x[b : b + 1, :n], lengths[b : b + 1], *m, 1.0)
             assert torch.equal(alone[0][0], free[b]) and torch.equal(alone[1][0], gamma[b, :n])
             assert torch.allclose(alone[2][0], counts[b], rtol=1e-5, atol=1e-6)
-            one, path = ops_chain.chain_best_path(x[b : b + 1, :n], lengths[b : b + 1], *m)
+            one, path = ops.best_path(x[b : b + 1, :n], lengths[b : b + 1], *m)
             assert torch.equal(one[0], least[b]) and torch.equal(path[0], paths[b])
     finally:
         torch.set_num_threads(before)
@@ -234,7 +233,7 @@ def test_twenty_thousand_frames_lose_no_digits_in_float32(beta):
     results = []
     for dtype in (torch.float32, torch.float64):
         x = emissions.to(dtype).requires_grad_()
-        free = ops_chain.chain_free_energy(x, lengths, *(m.to(dtype) for m in model), beta)
+        free = ops.free_energy(x, lengths, *(m.to(dtype) for m in model), beta)
         (gradient,) = torch.autograd.grad(free.sum(), x)
         assert torch.allclose(gradient.sum((1, 2)), lengths.to(dtype), rtol=1e-5)
         results.append((free.detach().double(), gradient.double()))
@@ -251,9 +250,9 @@ def test_infeasible_items_give_zero_gradients():
         leaves = [t.clone().requires_grad_() for t in (emissions, *model)]
         x, m = leaves[0], leaves[1:]
         for energy in (
-            ops_chain.chain_free_energy(x, lengths, *m, beta),
-            ops_chain.chain_path_energy(x, lengths, labels, *m),
-            ops_chain.chain_offending(x, lengths, labels, *m)[0],
+            ops.free_energy(x, lengths, *m, beta),
+            ops.path_energy(x, lengths, labels, *m),
+            ops.offending(x, lengths, labels, *m)[0],
         ):
             assert torch.isinf(energy).tolist() == [False, True]
             factors = torch.tensor([1.0, math.inf], dtype=torch.float64)
@@ -266,7 +265,7 @@ def test_refusals_name_index_and_value():
     emissions, lengths, model, labels = draw(4, 2, 3, 3)
     lengths[:] = 3
     good = (emissions, lengths, *model)
-    free = ops_chain.chain_free_energy
+    free = ops.free_energy
     with pytest.raises(ValueError, match="beta is 0"):
         free(*good, 0)
     with pytest.raises(ValueError, match=r"lengths\[1\] is 4"):
@@ -283,17 +282,17 @@ def test_refusals_name_index_and_value():
         free(emissions, lengths, *model[:2], final, 1.0)
     labels[0, 1] = 7
     with pytest.raises(ValueError, match=r"labels\[0, 1\] is 7; it must be 0 to 2"):
-        ops_chain.chain_path_energy(emissions, lengths, labels, *model)
+        ops.path_energy(emissions, lengths, labels, *model)
     labels[0, 1] = 1
     with pytest.raises(ValueError, match="cost is -1"):
-        ops_chain.chain_offending(emissions, lengths, labels, *model, -1.0)
+        ops.offending(emissions, lengths, labels, *model, -1.0)
 
 
 def test_empty_batches():
     empty = torch.zeros(0, 3, 2), torch.zeros(0, dtype=torch.int64)
     model = torch.zeros(2, 2), torch.zeros(2), torch.zeros(2)
-    assert ops_chain.chain_free_energy(*empty, *model, 1.0).shape == (0,)
-    assert ops_chain.chain_best_path(*empty, *model)[1] == []
+    assert ops.free_energy(*empty, *model, 1.0).shape == (0,)
+    assert ops.best_path(*empty, *model)[1] == []
 
 
 def test_parity_with_pytorch_crf():
@@ -307,8 +306,8 @@ def test_parity_with_pytorch_crf():
             parameter.copy_(-ours)
     mask = torch.arange(9) < lengths[:, None]
     theirs = crf(-emissions, labels, mask, reduction="none")
-    ours = ops_chain.chain_free_energy(emissions, lengths, *model, 1.0)
-    ours = ours - ops_chain.chain_path_energy(emissions, lengths, labels, *model)
+    ours = ops.free_energy(emissions, lengths, *model, 1.0)
+    ours = ours - ops.path_energy(emissions, lengths, labels, *model)
     assert torch.allclose(ours, theirs)
-    paths = ops_chain.chain_best_path(emissions, lengths, *model)[1]
+    paths = ops.best_path(emissions, lengths, *model)[1]
     assert [p.tolist() for p in paths] == crf.decode(-emissions, mask)

@@ -16,7 +16,11 @@ import numba
 import pytest
 import torch
 
-from seqebm.kernels import cuda, cuda_trellis_ops, ops, ops_chain, ops_trellis
+from seqebm.kernels.chain import ops as chain_ops
+from seqebm.kernels.machine import cuda
+from seqebm.kernels.trellis import cuda as trellis_cuda
+from seqebm.kernels.trellis import ops as trellis_ops
+from seqebm.kernels.warp import ops as warp_ops
 
 CASES = Path(cases.__file__)
 ON_GPU = torch.cuda.is_available()
@@ -163,7 +167,7 @@ def test_shapes_of_launches(monkeypatch):
 def test_a_tensor_that_numba_cannot_reach_is_refused():
     with pytest.raises(ValueError, match=r"emissions is on meta; .* call emissions\.cpu\(\)"):
         emissions = torch.zeros(1, 2, 1, device="meta")
-        ops_chain.chain_best_path(
+        chain_ops.best_path(
             emissions, torch.tensor([2]), torch.zeros(1, 1), torch.zeros(1), torch.zeros(1)
         )
 
@@ -201,27 +205,23 @@ class TestOnDevice:
 
     def test_graphs_are_copied_once(self):
         emissions, lengths, packed, graph_of, energies = cases.trellis_case(1, torch.float32)
-        before = len(cuda_trellis_ops._on_devices)
+        before = len(trellis_cuda._on_devices)
         for _ in range(3):
-            ops_trellis.trellis_free_energy(
+            trellis_ops.free_energy(
                 emissions.cuda(), lengths, packed, graph_of, energies.cuda(), 1.0
             )
-        assert len(cuda_trellis_ops._on_devices) == before + 1
+        assert len(trellis_cuda._on_devices) == before + 1
 
     def test_side_stream(self):
         """A kernel waits for what its own stream did before, and for nothing else."""
         emissions, lengths, packed, graph_of, energies = cases.trellis_case(1, torch.float32)
-        wanted = ops_trellis.trellis_free_energy(
-            emissions, lengths, packed, graph_of, energies, 1.0
-        )
+        wanted = trellis_ops.free_energy(emissions, lengths, packed, graph_of, energies, 1.0)
         stream = torch.cuda.Stream()
         late = torch.empty(emissions.shape, device="cuda")
         with torch.cuda.stream(stream):
             torch.cuda._sleep(50_000_000)
             late.copy_(emissions, non_blocking=True)
-            found = ops_trellis.trellis_free_energy(
-                late, lengths, packed, graph_of, energies.cuda(), 1.0
-            )
+            found = trellis_ops.free_energy(late, lengths, packed, graph_of, energies.cuda(), 1.0)
         stream.synchronize()
         assert torch.allclose(found.cpu(), wanted, atol=1e-4)
 
@@ -229,8 +229,8 @@ class TestOnDevice:
     def test_second_device(self):
         local = torch.rand(2, 5, 4, device="cuda:1")
         lengths = torch.tensor([5, 4]), torch.tensor([4, 3])
-        found = ops.warp_free_energy(local, *lengths, 1.0, "linear")
+        found = warp_ops.free_energy(local, *lengths, 1.0, "linear")
         assert found.device == local.device
         assert torch.allclose(
-            found.cpu(), ops.warp_free_energy(local.cpu(), *lengths, 1.0, "linear"), atol=1e-5
+            found.cpu(), warp_ops.free_energy(local.cpu(), *lengths, 1.0, "linear"), atol=1e-5
         )

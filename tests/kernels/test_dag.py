@@ -8,10 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqebm.kernels import ops_dag
-from seqebm.kernels import reference_dag as reference
-from seqebm.kernels.dag import concatenate_dags, pack_dag, pack_dags
-from seqebm.kernels.packed import Topology
+from seqebm.kernels.dag import ops, reference
+from seqebm.kernels.dag.packed import concatenate_dags, pack_dag, pack_dags
+from seqebm.kernels.machine.topology import Topology
 
 BETAS = [0.1, 1.0, 5.0, math.inf]
 relaxed = settings(deadline=None, max_examples=40)
@@ -50,14 +49,14 @@ def test_operators_follow_the_reference(dtype, graphs, beta, seed, impossible):
     again = concatenate_dags([pack_dag(t) for t, _ in drawn])
     assert all(torch.equal(a, b) for a, b in zip(dags, again, strict=True))
     flat = torch.tensor(np.concatenate([[], *(e for _, e in drawn)])).to(dtype).requires_grad_()
-    free = ops_dag.dag_free_energy(dags, flat, beta)
+    free = ops.free_energy(dags, flat, beta)
     factors = torch.tensor(rng.normal(size=graphs)).to(dtype)
     (gradient,) = torch.autograd.grad(free, flat, factors)
     with torch.no_grad():
-        assert torch.equal(ops_dag.dag_free_energy(dags, flat, beta), free)
-    values, posteriors = ops_dag.dag_posteriors(dags, flat, beta)
+        assert torch.equal(ops.free_energy(dags, flat, beta), free)
+    values, posteriors = ops.posteriors(dags, flat, beta)
     assert torch.equal(values, free.detach())
-    least, paths = ops_dag.dag_best_path(dags, flat)
+    least, paths = ops.best_path(dags, flat)
     offsets = dags.entry_offsets.tolist()
     for g, (topology, energies) in enumerate(drawn):
         own = slice(offsets[g], offsets[g + 1])
@@ -81,10 +80,10 @@ def test_gradcheck(beta):
     drawn = [draw(rng, 5, 9) for _ in range(4)]
     dags = pack_dags([t for t, _ in drawn])
     flat = torch.tensor(np.concatenate([e for _, e in drawn]), requires_grad=True)
-    free = ops_dag.dag_free_energy(dags, flat, beta).detach()
+    free = ops.free_energy(dags, flat, beta).detach()
     assert int(torch.isfinite(free).sum()) >= 2
     kept = torch.isfinite(free)
-    assert torch.autograd.gradcheck(lambda e: ops_dag.dag_free_energy(dags, e, beta)[kept], (flat,))
+    assert torch.autograd.gradcheck(lambda e: ops.free_energy(dags, e, beta)[kept], (flat,))
 
 
 @pytest.mark.parametrize("with_posterior", [True, False])
@@ -105,7 +104,7 @@ def test_parallel_arcs_and_any_beta(beta):
     src = np.repeat(np.arange(m), n)
     topology = Topology(m + 1, src, src + 1, np.zeros(n * m, int), np.array([0]), np.array([m]))
     energies = torch.full((n * m + 2,), -3.25, dtype=torch.float32, requires_grad=True)
-    free = ops_dag.dag_free_energy(pack_dags([topology]), energies, beta)
+    free = ops.free_energy(pack_dags([topology]), energies, beta)
     expected = -3.25 * (m + 2) - m * math.log(n) / beta
     assert math.isclose(free.item(), expected, rel_tol=1e-6)
     free.sum().backward()
@@ -116,7 +115,7 @@ def test_infinite_gradients_of_a_graph_without_path():
     topology = Topology(2, *(np.array(a) for a in ([0], [1], [0], [0], [0])))
     stuck = Topology(2, *(np.array(a) for a in ([0], [1], [0], [1], [0])))
     energies = torch.ones(6, requires_grad=True)
-    free = ops_dag.dag_free_energy(pack_dags([topology, stuck]), energies, 1.0)
+    free = ops.free_energy(pack_dags([topology, stuck]), energies, 1.0)
     assert free.tolist() == [2.0, math.inf]
     (gradient,) = torch.autograd.grad(free, energies, torch.tensor([1.0, math.inf]))
     assert gradient.tolist() == [0, 1, 1, 0, 0, 0]
@@ -131,8 +130,8 @@ def test_refusals_name_graph_and_state():
         pack_dags([good._replace(states=1, starts=np.array([0]), finals=np.array([0]))])
     dags = pack_dags([good, good])
     with pytest.raises(ValueError, match="energies has 5 numbers; the graphs have 6 entries"):
-        ops_dag.dag_free_energy(dags, torch.zeros(5), 1.0)
+        ops.free_energy(dags, torch.zeros(5), 1.0)
     with pytest.raises(ValueError, match=r"energies\[4\], entry 1 of graph 1, is nan"):
-        ops_dag.dag_free_energy(dags, torch.tensor([0, 0, 0, 0, math.nan, 0]), 1.0)
+        ops.free_energy(dags, torch.tensor([0, 0, 0, 0, math.nan, 0]), 1.0)
     with pytest.raises(ValueError, match="beta is -1"):
-        ops_dag.dag_free_energy(dags, torch.zeros(6), -1)
+        ops.free_energy(dags, torch.zeros(6), -1)

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from seqebm.kernels import checks, ops
+from seqebm.kernels.machine import checks
+from seqebm.kernels.warp import ops
 
 LOCAL = torch.zeros(2, 4, 3)
 TS, LS = torch.tensor([4, 3]), torch.tensor([3, 2])
@@ -14,7 +15,7 @@ TS, LS = torch.tensor([4, 3]), torch.tensor([3, 2])
 @pytest.mark.parametrize("beta", [0.0, -1.0, math.nan, 1e-40])
 def test_beta(beta):
     with pytest.raises(ValueError, match=f"beta is {beta}"):
-        ops.warp_free_energy(LOCAL, TS, LS, beta, "linear")
+        ops.free_energy(LOCAL, TS, LS, beta, "linear")
 
 
 @pytest.mark.parametrize(
@@ -29,9 +30,9 @@ def test_beta(beta):
 )
 def test_lengths(ts, ls, message):
     with pytest.raises(ValueError, match=message):
-        ops.warp_free_energy(LOCAL, ts, ls, 1.0, "linear")
+        ops.free_energy(LOCAL, ts, ls, 1.0, "linear")
     with pytest.raises(ValueError, match=message):
-        ops.warp_best_path(LOCAL, ts, ls, "linear")
+        ops.best_path(LOCAL, ts, ls, "linear")
 
 
 @pytest.mark.parametrize("value", [math.nan, -math.inf])
@@ -45,11 +46,11 @@ def test_local_energies_name_the_cell(value, innermost):
     ts, ls = torch.full((20,), 4), torch.full((20,), 3)
     message = rf"local\[17, 2, 1\] is {value}"
     with pytest.raises(ValueError, match=message):
-        ops.warp_free_energy(local, ts, ls, 1.0, "linear")
+        ops.free_energy(local, ts, ls, 1.0, "linear")
     with pytest.raises(ValueError, match=message):
-        ops.warp_best_path(local, ts, ls, "linear")
+        ops.best_path(local, ts, ls, "linear")
     ls[17] = 1  # now it is padding
-    assert ops.warp_free_energy(local, ts, ls, math.inf, "linear")[17] == 0
+    assert ops.free_energy(local, ts, ls, math.inf, "linear")[17] == 0
 
 
 def test_features_name_the_frame():
@@ -57,11 +58,11 @@ def test_features_name_the_frame():
     lengths = torch.full((5,), 4)
     y[3, 2, 1] = math.inf
     with pytest.raises(ValueError, match=r"y\[3, 2, 1\] is inf; features must be finite"):
-        ops.warp_matrix(x, TS, y, lengths, 1.0, "linear")
+        ops.matrix(x, TS, y, lengths, 1.0, "linear")
     y[3, 2, 1] = 0
     x[1, 2, 0] = math.nan
     with pytest.raises(ValueError, match=r"x\[1, 2, 0\] is nan"):
-        ops.warp_pairs(x, TS, y[:2], lengths[:2], 1.0, "linear")
+        ops.pairs(x, TS, y[:2], lengths[:2], 1.0, "linear")
 
 
 def test_shapes_and_types():
@@ -71,22 +72,22 @@ def test_shapes_and_types():
     with pytest.raises(ValueError, match="metric 'manhattan' is not one of sqeuclidean, cosine"):
         ops.local_energy(x, x, "manhattan")
     with pytest.raises(ValueError, match=r"torch.float16; the kernels take float32 or float64"):
-        ops.warp_free_energy(LOCAL.half(), TS, LS, 1.0, "linear")
+        ops.free_energy(LOCAL.half(), TS, LS, 1.0, "linear")
     with pytest.raises(ValueError, match=r"local has shape \(4, 3\), expected 3 dimensions"):
-        ops.warp_free_energy(LOCAL[0], TS, LS, 1.0, "linear")
+        ops.free_energy(LOCAL[0], TS, LS, 1.0, "linear")
     with pytest.raises(ValueError, match="x has 2 items and y has 1"):
-        ops.warp_pairs(x, TS, x[:1], LS[:1], 1.0, "linear")
+        ops.pairs(x, TS, x[:1], LS[:1], 1.0, "linear")
     with pytest.raises(ValueError, match=r"x is on meta.*x\.cpu\(\)"):
         ops.local_energy(x.to("meta"), x)
     with pytest.raises(ValueError, match=r"no step pattern 'liner'.*'linear'"):
-        ops.warp_free_energy(LOCAL, TS, LS, 1.0, "liner")
+        ops.free_energy(LOCAL, TS, LS, 1.0, "liner")
 
 
 def test_tables_too_large_to_index():
     # Expanded, so that no memory is needed to try.
     local = torch.zeros(1, 1, 1).expand(1, 1 << 16, 1 << 15)
     with pytest.raises(OverflowError, match="65536 x 32768 cells is too large"):
-        ops.warp_free_energy(local, torch.tensor([1]), torch.tensor([1]), 1.0, "linear")
+        ops.free_energy(local, torch.tensor([1]), torch.tensor([1]), 1.0, "linear")
     with pytest.raises(OverflowError, match="too large"):
         checks.check_size(checks.MAX_FRAMES + 1, 1)
     checks.check_size(checks.MAX_FRAMES, 1)

@@ -2,9 +2,12 @@
 
 import math
 import multiprocessing
+import os
+import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +15,9 @@ import torch
 from numba import njit
 
 from seqebm import forked
-from seqebm.kernels import cells, lanes, ops, threads
-from seqebm.kernels.lanes import load, splat, store
+from seqebm.kernels.machine import cells, lanes, threads
+from seqebm.kernels.machine.lanes import load, splat, store
+from seqebm.kernels.warp import ops
 
 
 @njit
@@ -59,7 +63,7 @@ def _energies():
     local = torch.randn(70, 12, 9, generator=own)
     ts = torch.randint(1, 13, (70,), generator=own)
     ls = torch.randint(1, 10, (70,), generator=own)
-    return ops.warp_free_energy(local, ts, ls, 1.0, "symmetric1")
+    return ops.free_energy(local, ts, ls, 1.0, "symmetric1")
 
 
 def test_number_of_threads_changes_nothing():
@@ -152,7 +156,7 @@ if child == 0:
     signal.alarm(60)
     from seqebm.kernels import ops, threads
     lengths = torch.full((64,), 9)
-    energies = ops.warp_free_energy(torch.rand(64, 9, 9), lengths, lengths, 1.0, "linear")
+    energies = ops.free_energy(torch.rand(64, 9, 9), lengths, lengths, 1.0, "linear")
     os._exit(0 if threads.threading_layer() == "pool" and len(energies) == 64 else 1)
 raise SystemExit(os.waitpid(child, 0)[1])
 """
@@ -177,3 +181,36 @@ def test_the_width_names_the_sources():
 
     assert lanes.fingerprint() in typeof(lanes.Width(16)).name
     assert typeof(lanes.Width(16)) != typeof(lanes.Width(8))
+
+
+_SEARCH = """
+import torch
+from seqebm.kernels.warp import ops
+one = torch.tensor([2])
+print(float(ops.best_path(torch.ones(1, 2, 2), one, one, "symmetric1")[0]))
+"""
+
+
+def test_a_change_in_another_file_compiles_a_kernel_anew(tmp_path):
+    """A kernel that is cached on disk calls a function of another file, in another room than lanes."""
+    source = Path(forked.__file__).parent
+    shutil.copytree(source, tmp_path / "seqebm", ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    environment.pop("NUMBA_CACHE_DIR", None)
+
+    def search() -> str:
+        command = [sys.executable, "-c", _SEARCH]
+        result = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, env=environment
+        )
+        assert result.returncode == 0, result.stderr
+        return result.stdout.strip()
+
+    kept = tmp_path / "seqebm/kernels/warp/__pycache__"
+    assert search() == "2.0"
+    compiled = {p.name for p in kept.glob("*.nbc")}
+    assert search() == "2.0"
+    assert compiled == {p.name for p in kept.glob("*.nbc")} != set()
+    with (tmp_path / "seqebm/kernels/warp/patterns.py").open("a") as file:
+        file.write("\n\ndef row_limits(i, time, length, band, slope):\n    return 1, 0\n")
+    assert search() == "inf"

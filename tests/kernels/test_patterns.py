@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqebm.kernels import reference
-from seqebm.kernels.patterns import (
+from seqebm.kernels.warp import reference
+from seqebm.kernels.warp.patterns import (
     PATTERNS,
     StepPattern,
     Window,
@@ -29,7 +29,7 @@ windows = st.builds(
 
 def test_import_needs_neither_torch_nor_numba():
     code = (
-        "import sys, seqebm.kernels.patterns; "
+        "import sys, seqebm.kernels.warp.patterns; "
         "sys.exit(any(m in sys.modules for m in ('torch', 'numba', 'numpy')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from seqebm.kernels import ops
-from seqebm.kernels.patterns import get_pattern
+from seqebm.kernels.warp import ops
+from seqebm.kernels.warp.patterns import get_pattern
 
 
 def _sequences(seed):
@@ -17,7 +17,7 @@ def _sequences(seed):
 
 
 def _ours(x, y, ts, ls, beta, pattern):
-    return ops.warp_matrix(
+    return ops.matrix(
         torch.tensor(x), torch.tensor(ts), torch.tensor(y), torch.tensor(ls), beta, pattern
     ).numpy()
 

@@ -8,15 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqebm.kernels import reference_trellis as reference
-from seqebm.kernels import threads, trellis
-from seqebm.kernels.ops_trellis import (
-    trellis_best_path,
-    trellis_free_energy,
-    trellis_posteriors,
-    trellis_unroll,
-)
-from seqebm.kernels.packed import Topology, concatenate, join, pack, split
+from seqebm.kernels.machine import threads
+from seqebm.kernels.machine.topology import Topology
+from seqebm.kernels.trellis import cpu, reference
+from seqebm.kernels.trellis.ops import best_path, free_energy, posteriors, unroll
+from seqebm.kernels.trellis.packed import concatenate, join, pack, split
 
 C = 3
 BETAS = [0.1, 1.0, 7.3, 100.0, math.inf]
@@ -84,13 +80,13 @@ def check(graphs, batch, beta, tolerance=1e-9):
     e, n, of, w = tensors(*batch)
     packed = pack(graphs)
     e.requires_grad_(), w.requires_grad_()
-    free = trellis_free_energy(e, n, packed, of, w, beta)
+    free = free_energy(e, n, packed, of, w, beta)
     factor = torch.arange(1.0, len(free) + 1, dtype=free.dtype)
     feasible = torch.isfinite(free.detach())
     total = (free * factor)[feasible].sum()
     to_e, to_w = torch.autograd.grad(total, (e, w)) if feasible.any() else (e * 0, w * 0)
     with torch.no_grad():
-        assert torch.equal(trellis_free_energy(e, n, packed, of, w, beta), free)
+        assert torch.equal(free_energy(e, n, packed, of, w, beta), free)
     expected_w = np.zeros(len(w))
     for b, length in enumerate(lengths):
         graph = graphs[graph_of[b]]
@@ -141,7 +137,7 @@ def test_best_path_and_ties(data):
     batch = problem(np.random.default_rng(data.draw(st.integers(0, 10**6))), graphs, whole=True)
     emissions, lengths, graph_of, energies = batch
     e, n, of, w = tensors(*batch)
-    least, paths = trellis_best_path(e, n, pack(graphs), of, w)
+    least, paths = best_path(e, n, pack(graphs), of, w)
     for b, path in enumerate(paths):
         graph, x = graphs[graph_of[b]], emissions[b, : lengths[b]]
         exact = reference.best_path(graph, x, energies[graph_of[b]])
@@ -161,8 +157,8 @@ def test_wide_beam_is_exact(data):
     batch = problem(np.random.default_rng(data.draw(st.integers(0, 10**6))), graphs, whole=True)
     packed = pack(graphs)
     e, n, of, w = tensors(*batch)
-    exact, paths = trellis_best_path(e, n, packed, of, w)
-    energies, found = trellis_best_path(e, n, packed, of, w, beam=1e6)
+    exact, paths = best_path(e, n, packed, of, w)
+    energies, found = best_path(e, n, packed, of, w, beam=1e6)
     assert torch.equal(exact, energies)
     for one, other in zip(paths, found, strict=True):
         assert (one is None) == (other is None)
@@ -179,7 +175,7 @@ def test_unroll_keeps_what_is_near(data):
     beam = data.draw(st.sampled_from([0.0, 1.5, 3.0, math.inf]))
     emissions, lengths, graph_of, energies = batch
     e, n, of, w = tensors(*batch)
-    for b, lattice in enumerate(trellis_unroll(e, n, pack(graphs), of, w, beam)):
+    for b, lattice in enumerate(unroll(e, n, pack(graphs), of, w, beam)):
         graph, x, own = graphs[graph_of[b]], emissions[b, : lengths[b]], energies[graph_of[b]]
         paths = [p for p in reference.enumerate_paths(graph, x, own) if p.energy < math.inf]
         best = min((p.energy for p in paths), default=math.inf)
@@ -234,8 +230,8 @@ def test_labels_on_states(data):
         for g, own in zip(graphs, energies, strict=True)
     ]
     assert not pack(mixed).on_states.any()
-    one = trellis_posteriors(e, n, pack(graphs), of, w, 1.3)
-    other = trellis_posteriors(e, n, pack(mixed), of, torch.tensor(np.concatenate(wide)), 1.3)
+    one = posteriors(e, n, pack(graphs), of, w, 1.3)
+    other = posteriors(e, n, pack(mixed), of, torch.tensor(np.concatenate(wide)), 1.3)
     assert torch.allclose(one[0], other[0], rtol=1e-12)
     assert torch.allclose(one[1], other[1], atol=1e-12)
 
@@ -253,10 +249,10 @@ def test_concatenated_is_separate(data):
     for one, other in zip(together, split(*join(together)), strict=True):
         assert one.dtype == other.dtype and np.array_equal(one, other)
     assert concatenate([]).graphs == 0
-    free, posterior, _ = trellis_posteriors(e, n, joined, of, w, 1.0)
+    free, posterior, _ = posteriors(e, n, joined, of, w, 1.0)
     for b in range(len(e)):
         first, last = joined.entry_offsets[of[b] : of[b] + 2]
-        alone = trellis_posteriors(
+        alone = posteriors(
             e[b : b + 1], n[b : b + 1], pack([graphs[of[b]]]), torch.tensor([0]), w[first:last], 1.0
         )
         assert torch.equal(alone[0], free[b : b + 1])
@@ -291,12 +287,12 @@ def both_domains(topology, emissions, energies, monkeypatch, beta=1.0):
         threads.launch(worker, items, *rest, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trellis, "launch", spy)
-        scaled = trellis_posteriors(*arguments)
+        patch.setattr(cpu, "launch", spy)
+        scaled = posteriors(*arguments)
     with monkeypatch.context() as patch:
-        patch.setattr(trellis, "scaled_worker", doubt_all)
-        log = trellis_posteriors(*arguments)
-    return scaled, log, trellis.log_worker in found
+        patch.setattr(cpu, "scaled_worker", doubt_all)
+        log = posteriors(*arguments)
+    return scaled, log, cpu.log_worker in found
 
 
 def doubt_all(counter, jobs, packed, graph_of, emissions, lengths, *rest):
@@ -354,13 +350,13 @@ def test_twenty_thousand_frames():
     )  # fmt: skip
     T = 20_000
     emissions, energies = rng.normal(size=(T, 3)) * 5 + 50, rng.normal(size=entries(graph))
-    free, posterior, counts = trellis_posteriors(*single(graph, emissions, energies), 1.0)
+    free, posterior, counts = posteriors(*single(graph, emissions, energies), 1.0)
     exact = reference.free_energy(graph, emissions, energies, 1.0)
     assert abs(free.item() - exact) < 1e-11 * abs(exact)
     # Each frame is consumed once, and arcs with a label consume all frames.
     assert torch.allclose(posterior.sum(2), torch.ones(1, T, dtype=torch.float64), atol=1e-10)
     assert abs(counts[:5].sum() - T) < 1e-6
-    narrow = trellis_posteriors(*single(graph, emissions, energies, torch.float32), 1.0)
+    narrow = posteriors(*single(graph, emissions, energies, torch.float32), 1.0)
     assert (narrow[1] - posterior).abs().max() < 1e-4  # the emissions themselves were rounded
 
 
@@ -369,7 +365,7 @@ def test_float32_gradient():
     graph = chain(5)
     x = rng.normal(size=(7, 5)).astype(np.float32)
     energies = rng.normal(size=entries(graph)).astype(np.float32)
-    _, posterior, counts = trellis_posteriors(*single(graph, x, energies, torch.float32), 1.0)
+    _, posterior, counts = posteriors(*single(graph, x, energies, torch.float32), 1.0)
     classes, uses = reference.posteriors(graph, x.astype(float), energies.astype(float), 1.0)
     assert np.abs(posterior[0].numpy() - classes).max() < 1e-6
     assert np.abs(counts.numpy() - uses).max() < 1e-6
@@ -384,10 +380,10 @@ def test_rows_computed_again(monkeypatch):
     lengths, packed = torch.tensor([1130, 1117]), pack([graph])
     w = torch.tensor(rng.normal(size=entries(graph)))
     of = torch.zeros(2, dtype=torch.int64)
-    free, posterior, counts = trellis_posteriors(e, lengths, packed, of, w, 1.0)
+    free, posterior, counts = posteriors(e, lengths, packed, of, w, 1.0)
     with monkeypatch.context() as patch:
-        patch.setattr(trellis, "scaled_worker", doubt_all)
-        log = trellis_posteriors(e, lengths, packed, of, w, 1.0)
+        patch.setattr(cpu, "scaled_worker", doubt_all)
+        log = posteriors(e, lengths, packed, of, w, 1.0)
     assert torch.allclose(free, log[0], rtol=1e-12)
     assert torch.allclose(posterior, log[1], atol=1e-9)
     assert torch.allclose(counts, log[2], atol=1e-7)
@@ -400,7 +396,7 @@ def test_one_lane(monkeypatch):
     graphs = [chain(3), Topology(2, ints(0, 1), ints(0, 1), ints(0, 1), ints(0), ints(0, 1))]
     batch = problem(rng, graphs)
     lone = (batch[0][:2], batch[1][:2], ints(0, 1), batch[3])
-    monkeypatch.setattr(trellis, "LARGE", 0)
+    monkeypatch.setattr(cpu, "LARGE", 0)
     for beta in (1.0, math.inf):
         check(graphs, lone, beta)
 
@@ -430,9 +426,7 @@ def test_gradcheck_and_opcheck(beta):
     e = torch.nan_to_num(e)
     packed = pack(graphs)
     e.requires_grad_(), w.requires_grad_()
-    assert torch.autograd.gradcheck(
-        lambda e, w: trellis_free_energy(e, n, packed, of, w, beta), (e, w)
-    )
+    assert torch.autograd.gradcheck(lambda e, w: free_energy(e, n, packed, of, w, beta), (e, w))
     wide, flat = map(torch.from_numpy, join(packed))
     torch.library.opcheck(
         torch.ops.seqebm.trellis_free_energies.default,
@@ -447,13 +441,13 @@ def test_infeasible_items_send_nothing_back():
     packed = pack([graph])
     assert packed.minimum_frames.tolist() == [2]
     of = torch.zeros(2, dtype=torch.int64)
-    free = trellis_free_energy(e, torch.tensor([1, 4]), packed, of, w, 1.0)
+    free = free_energy(e, torch.tensor([1, 4]), packed, of, w, 1.0)
     assert free[0] == math.inf and torch.isfinite(free[1])
     torch.autograd.backward(free, torch.tensor([math.inf, 1.0], dtype=torch.float64))
     assert torch.isfinite(e.grad).all() and not e.grad[0].any()
     assert abs(e.grad[1].sum() - 4) < 1e-12
     assert torch.isfinite(w.grad).all()
-    _, paths = trellis_best_path(e.detach(), torch.tensor([1, 4]), packed, of, w.detach())
+    _, paths = best_path(e.detach(), torch.tensor([1, 4]), packed, of, w.detach())
     assert paths[0] is None and paths[1] is not None
 
 
@@ -474,8 +468,8 @@ def test_memory_without_gradient_does_not_grow_with_frames():
     graph = graph._replace(label=np.zeros_like(graph.label))
     packed = pack([graph])
     arguments = (torch.full((4,), 3000), packed, torch.zeros(4, dtype=torch.int64), w, 1.0)
-    trellis_free_energy(e[:, :100], torch.full((4,), 100), *arguments[1:])
+    free_energy(e[:, :100], torch.full((4,), 100), *arguments[1:])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    trellis_free_energy(e, *arguments)
+    free_energy(e, *arguments)
     # All rows would be 3000 * 2000 * 4 * 8 bytes, 190 megabytes.
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000

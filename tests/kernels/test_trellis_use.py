@@ -7,13 +7,9 @@ import pytest
 import torch
 from test_trellis import chain, entries, ints
 
-from seqebm.kernels.ops_trellis import (
-    EmptyBeamError,
-    trellis_best_path,
-    trellis_free_energy,
-    trellis_unroll,
-)
-from seqebm.kernels.packed import Topology, concatenate, pack
+from seqebm.kernels.machine.topology import Topology
+from seqebm.kernels.trellis.ops import EmptyBeamError, best_path, free_energy, unroll
+from seqebm.kernels.trellis.packed import concatenate, pack
 
 
 def ctc_graph(target):
@@ -41,9 +37,7 @@ def test_ctc():
             [pack([ctc_graph(t[:n].tolist())]) for t, n in zip(targets, sizes, strict=True)]
         )
         energies = torch.zeros(int(packed.entry_offsets[-1]))
-        ours = trellis_free_energy(
-            -one.log_softmax(-1), lengths, packed, torch.arange(B), energies, 1.0
-        )
+        ours = free_energy(-one.log_softmax(-1), lengths, packed, torch.arange(B), energies, 1.0)
         scores = other.log_softmax(-1).transpose(0, 1)
         plain = torch.nn.functional.ctc_loss(scores, targets, lengths, sizes, reduction="none")
         assert torch.equal(torch.isinf(ours), torch.isinf(plain))
@@ -72,34 +66,34 @@ def test_refusals():
     bad = e.clone()
     bad[1, 2, 1] = math.nan
     with pytest.raises(ValueError, match=r"emissions\[1, 2, 1\] is nan"):
-        trellis_free_energy(bad, n, packed, of, w, 1.0)
+        free_energy(bad, n, packed, of, w, 1.0)
     bad = e.clone()
     bad[0, 3, 0] = -math.inf
     bad[1, 3] = math.nan  # padding
     bad[1, 1, 0] = math.inf  # legal
     with pytest.raises(ValueError, match=r"emissions\[0, 3, 0\] is -inf"):
-        trellis_best_path(bad, n, packed, of, w)
+        best_path(bad, n, packed, of, w)
     bad = w.clone()
     bad[6] = math.nan
     two = concatenate([packed, packed])
     with pytest.raises(ValueError, match=r"energies\[13\] \(entry 6 of graph 1\) is nan"):
-        trellis_free_energy(e, n, two, of, torch.cat((w, bad)), 1.0)
+        free_energy(e, n, two, of, torch.cat((w, bad)), 1.0)
     with pytest.raises(ValueError, match=r"graph_of\[1\] is 1; there are 1 graphs"):
-        trellis_free_energy(e, n, packed, torch.tensor([0, 1]), w, 1.0)
+        free_energy(e, n, packed, torch.tensor([0, 1]), w, 1.0)
     with pytest.raises(ValueError, match=r"graph_of has shape"):
-        trellis_free_energy(e, n, packed, torch.tensor([0]), w, 1.0)
+        free_energy(e, n, packed, torch.tensor([0]), w, 1.0)
     with pytest.raises(ValueError, match=r"energies has shape \(6,\), expected \(7,\)"):
-        trellis_free_energy(e, n, packed, of, w[1:], 1.0)
+        free_energy(e, n, packed, of, w[1:], 1.0)
     with pytest.raises(ValueError, match=r"arc 2 of graph 0 has class 2, but emissions has 2"):
-        trellis_free_energy(e[:, :, :2], n, packed, of, w, 1.0)
+        free_energy(e[:, :, :2], n, packed, of, w, 1.0)
     with pytest.raises(ValueError, match=r"lengths\[1\] is 5"):
-        trellis_free_energy(e, torch.tensor([4, 5]), packed, of, w, 1.0)
+        free_energy(e, torch.tensor([4, 5]), packed, of, w, 1.0)
     with pytest.raises(ValueError, match="beta is -1"):
-        trellis_free_energy(e, n, packed, of, w, -1)
+        free_energy(e, n, packed, of, w, -1)
     with pytest.raises(ValueError, match="beam is -1"):
-        trellis_best_path(e, n, packed, of, w, beam=-1)
+        best_path(e, n, packed, of, w, beam=-1)
     with pytest.raises(ValueError, match="max_active is 0"):
-        trellis_unroll(e, n, packed, of, w, 1.0, max_active=0)
+        unroll(e, n, packed, of, w, 1.0, max_active=0)
 
 
 def test_pack_refuses():
@@ -113,7 +107,7 @@ def test_pack_refuses():
 
 def test_an_empty_batch():
     e, _, packed, of, w = arguments(chain(3))
-    free = trellis_free_energy(e[:0], torch.zeros(0, dtype=torch.int64), packed, of[:0], w, 1.0)
+    free = free_energy(e[:0], torch.zeros(0, dtype=torch.int64), packed, of[:0], w, 1.0)
     assert free.shape == (0,)
 
 
@@ -123,18 +117,18 @@ def test_empty_beam():
     e, _, packed, of, w = arguments(graph, T=2)
     n = torch.tensor([2, 2])
     e[1, 0, 1] = 5.0
-    energies, paths = trellis_best_path(e, n, packed, of, w, beam=5.0)
+    energies, paths = best_path(e, n, packed, of, w, beam=5.0)
     assert energies.tolist() == [0.0, 5.0] and paths[1].arcs.tolist() == [1, 2]
     with pytest.raises(EmptyBeamError, match="item 1: no state is active after frame 1") as error:
-        trellis_best_path(e, n, packed, of, w, beam=4.0)
+        best_path(e, n, packed, of, w, beam=4.0)
     assert (error.value.item, error.value.frame) == (1, 1)
     # The same where the end is reached, but not in a final state.
     with pytest.raises(EmptyBeamError, match="item 1"):
-        trellis_unroll(e, n, packed, of, w, 1.0, max_active=1)
-    assert len(trellis_unroll(e, n, packed, of, w, 1.0, max_active=2)[1].arc) == 2
+        unroll(e, n, packed, of, w, 1.0, max_active=1)
+    assert len(unroll(e, n, packed, of, w, 1.0, max_active=2)[1].arc) == 2
     # What has no path at all is no fault of the beam.
     w[2] = math.inf
-    energies, paths = trellis_best_path(e, n, packed, of, w, beam=1e9)
+    energies, paths = best_path(e, n, packed, of, w, beam=1e9)
     assert energies.tolist() == [math.inf] * 2 and paths == [None, None]
 
 
@@ -148,8 +142,8 @@ def test_a_narrow_beam_finds_a_path_within_it():
         e, torch.full((6,), 40), pack([graph]), torch.zeros(6, dtype=torch.int64),
         torch.tensor(rng.normal(size=entries(graph))),
     )  # fmt: skip
-    exact, _ = trellis_best_path(*arguments)
+    exact, _ = best_path(*arguments)
     for beam in (0.0, 0.5, 2.0, 8.0, math.inf):
-        energies, _ = trellis_best_path(*arguments, beam=beam)
+        energies, _ = best_path(*arguments, beam=beam)
         assert (energies >= exact).all()
     assert torch.equal(energies, exact)

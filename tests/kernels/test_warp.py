@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqebm.kernels import ops, reference
-from seqebm.kernels.patterns import PATTERNS, StepPattern, Window, get_pattern, is_feasible
+from seqebm.kernels.warp import ops, reference
+from seqebm.kernels.warp.patterns import PATTERNS, StepPattern, Window, get_pattern, is_feasible
 
 BETAS = [0.1, 1.0, 7.0, math.inf]
 WINDOWS = [
@@ -78,14 +78,14 @@ def test_operators_follow_the_reference(dtype, pairs, T, L, pattern, window, bet
         local[p, :, ls[p] :] = -math.inf
     local.requires_grad_()
     ts_tensor, ls_tensor = torch.tensor(ts), torch.tensor(ls)
-    energies = ops.warp_free_energy(local, ts_tensor, ls_tensor, beta, pattern, window)
+    energies = ops.free_energy(local, ts_tensor, ls_tensor, beta, pattern, window)
     factors = torch.tensor(rng.normal(size=pairs)).to(dtype)
     (gradient,) = torch.autograd.grad(energies, local, factors)
     assert energies.dtype == dtype
     with torch.no_grad():
-        again = ops.warp_free_energy(local, ts_tensor, ls_tensor, beta, pattern, window)
+        again = ops.free_energy(local, ts_tensor, ls_tensor, beta, pattern, window)
     assert torch.equal(again, energies)
-    least, paths = ops.warp_best_path(local, ts_tensor, ls_tensor, pattern, window)
+    least, paths = ops.best_path(local, ts_tensor, ls_tensor, pattern, window)
     for p, table in enumerate(tables):
         free = reference.free_energy(table, pattern, beta, window)
         assert is_feasible(ts[p], ls[p], pattern, window) == bool(energies[p].isfinite())
@@ -125,18 +125,16 @@ def test_matrix_with_and_without_gradient(metric, dtype, B, M, D, pattern, windo
         y[m, ls[m] :] = math.inf
     x, y = torch.tensor(x).to(dtype), torch.tensor(y).to(dtype)
     ts, ls = torch.tensor(ts), torch.tensor(ls)
-    fused = ops.warp_matrix(x, ts, y, ls, beta, pattern, window, metric)
+    fused = ops.matrix(x, ts, y, ls, beta, pattern, window, metric)
     assert close(fused.numpy(), expected, tolerance)
     x.requires_grad_()
     y.requires_grad_()
-    energies = ops.warp_matrix(x, ts, y, ls, beta, pattern, window, metric)
+    energies = ops.matrix(x, ts, y, ls, beta, pattern, window, metric)
     assert close(energies.detach().numpy(), expected, tolerance)
     gradients = torch.autograd.grad(energies.sum(), (x, y))
     assert all(bool(torch.isfinite(g).all()) for g in gradients)
     count = min(B, M)
-    pairs = ops.warp_pairs(
-        x[:count], ts[:count], y[:count], ls[:count], beta, pattern, window, metric
-    )
+    pairs = ops.pairs(x[:count], ts[:count], y[:count], ls[:count], beta, pattern, window, metric)
     assert close(pairs.detach().numpy(), expected.diagonal()[:count], tolerance)
 
 
@@ -163,7 +161,7 @@ def test_gradcheck_of_local_energies(beta, window, pattern):
     ts, ls = torch.tensor(sizes).T
     local = torch.randn(len(sizes), 6, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(
-        lambda c: ops.warp_free_energy(c, ts, ls, beta, pattern, window), (local,)
+        lambda c: ops.free_energy(c, ts, ls, beta, pattern, window), (local,)
     )
 
 
@@ -175,10 +173,10 @@ def test_gradcheck_of_features(metric, templates):
     y = torch.randn(templates, 4, 3, dtype=torch.float64, requires_grad=True)
     ts, ls = torch.tensor([5, 3]), torch.tensor([4, 3, 2, 1, 4, 4, 3, 2, 1][:templates])
     assert torch.autograd.gradcheck(
-        lambda x, y: ops.warp_matrix(x, ts, y, ls, 1.0, "symmetric1", None, metric), (x, y)
+        lambda x, y: ops.matrix(x, ts, y, ls, 1.0, "symmetric1", None, metric), (x, y)
     )
     assert torch.autograd.gradcheck(
-        lambda x, y: ops.warp_pairs(x, ts, y, ls[:2], 1.0, "symmetric1", None, metric),
+        lambda x, y: ops.pairs(x, ts, y, ls[:2], 1.0, "symmetric1", None, metric),
         (x, y.detach()[:2].requires_grad_()),
     )
 
@@ -225,9 +223,9 @@ def test_opcheck_of_pairs(with_posterior):
 def test_ties_go_to_the_step_listed_first():
     local = torch.zeros(1, 3, 3, requires_grad=True)
     n = torch.tensor([3])
-    ops.warp_free_energy(local, n, n, math.inf, "symmetric1").sum().backward()
+    ops.free_energy(local, n, n, math.inf, "symmetric1").sum().backward()
     assert torch.equal(local.grad[0], torch.eye(3))
-    _, (path,) = ops.warp_best_path(local, n, n, "symmetric1")
+    _, (path,) = ops.best_path(local, n, n, "symmetric1")
     assert path.tolist() == [[0, 0], [1, 1], [2, 2]]
 
 
@@ -239,7 +237,7 @@ def test_impossible_cells_and_any_beta(dtype, beta):
     local[1, :, 2] = math.inf  # a wall
     local.requires_grad_()
     n = torch.tensor([4, 4])
-    energies = ops.warp_free_energy(local, n, n, beta, "symmetric1")
+    energies = ops.free_energy(local, n, n, beta, "symmetric1")
     expected = reference.free_energy(
         local.detach()[0].double().numpy(), get_pattern("symmetric1"), beta
     )
@@ -259,7 +257,7 @@ def test_long_inputs_lose_no_digits_in_float32(beta):
     results = []
     for dtype in (torch.float32, torch.float64):
         table = local.to(dtype).requires_grad_()
-        energies = ops.warp_free_energy(table, ts, ls, beta, "asymmetric")
+        energies = ops.free_energy(table, ts, ls, beta, "asymmetric")
         (gradient,) = torch.autograd.grad(energies.sum(), table)
         # The asymmetric pattern spends exactly one weight in each input frame.
         assert torch.allclose(gradient.sum((1, 2)), ts.to(dtype), rtol=1e-5)
@@ -270,17 +268,17 @@ def test_long_inputs_lose_no_digits_in_float32(beta):
 
 def test_batches_without_pairs_and_lengths_of_one():
     none = torch.zeros(0, dtype=torch.int64)
-    assert ops.warp_free_energy(torch.zeros(0, 3, 2), none, none, 1.0, "linear").shape == (0,)
-    assert ops.warp_best_path(torch.zeros(0, 3, 2), none, none, "linear")[1] == []
+    assert ops.free_energy(torch.zeros(0, 3, 2), none, none, 1.0, "linear").shape == (0,)
+    assert ops.best_path(torch.zeros(0, 3, 2), none, none, "linear")[1] == []
     x, y, one = torch.ones(1, 1, 2), torch.zeros(1, 1, 2), torch.tensor([1])
-    assert ops.warp_matrix(x, one, y, one, 1.0, "bakis").tolist() == [[2.0]]
-    assert ops.warp_matrix(x[:0], none, y, one, 1.0, "bakis").shape == (0, 1)
+    assert ops.matrix(x, one, y, one, 1.0, "bakis").tolist() == [[2.0]]
+    assert ops.matrix(x[:0], none, y, one, 1.0, "bakis").shape == (0, 1)
 
 
 def test_second_derivatives_are_refused():
     local = torch.rand(1, 3, 3, requires_grad=True)
     n = torch.tensor([3])
-    energies = ops.warp_free_energy(local, n, n, 1.0, "symmetric1")
+    energies = ops.free_energy(local, n, n, 1.0, "symmetric1")
     losses = {"does not require grad": energies.sum(), "once_diff": energies.square().sum()}
     for message, loss in losses.items():
         (gradient,) = torch.autograd.grad(loss, local, create_graph=True)

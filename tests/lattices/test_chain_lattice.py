@@ -9,7 +9,7 @@ from torch import nn
 
 from seqebm.errors import ConfigError, DataError
 from seqebm.hooks import Request, get_host
-from seqebm.kernels import reference_chain as reference
+from seqebm.kernels.chain import reference
 from seqebm.lattices.answers import free_energy
 from seqebm.lattices.chain import Chain
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from seqebm.errors import ConfigError, DataError
 from seqebm.hooks import get_host
-from seqebm.kernels import reference
-from seqebm.kernels.patterns import Window, get_pattern
+from seqebm.kernels.warp import reference
+from seqebm.kernels.warp.patterns import Window, get_pattern
 from seqebm.lattices.template_init import medoids, segment_means
 
 WORDS = ("a", "b")

@@ -26,7 +26,8 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 #: Ways to search, of which each model takes what it can.
 SEARCHES: tuple[dict[str, Any], ...] = (
     {}, {"nbest": 3}, {"beam": 8.0, "widen": True}, {"decide": "sentence"}, {"decide": "words"},
-    {"beam": 4.0, "widen": True, "confidence": True, "nbest": 2}, {"lm_scale": 0.5, "word_penalty": 0.3},
+    {"beam": 4.0, "widen": True, "confidence": True, "nbest": 2},
+    {"lm_scale": 0.5, "word_penalty": 0.3},
 )  # fmt: skip
 
 

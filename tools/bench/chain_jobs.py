@@ -38,7 +38,7 @@ def _nll(S: int) -> Row:
     """NLL forward and backward, B 32, T 200; the result is the gradient of the emissions."""
 
     def seqebm(dtype: torch.dtype = torch.float32, device: str = "cpu") -> Job:
-        from seqebm.kernels import ops_chain
+        from seqebm.kernels.chain import ops
 
         c = _case(32, 200, S, dtype)
         leaves = [
@@ -47,8 +47,8 @@ def _nll(S: int) -> Row:
         x, m = leaves[0], leaves[1:]
 
         def run() -> Array:
-            free = ops_chain.chain_free_energy(x, c.lengths, *m, 1.0)
-            right = ops_chain.chain_path_energy(x, c.lengths, c.labels, *m)
+            free = ops.free_energy(x, c.lengths, *m, 1.0)
+            right = ops.path_energy(x, c.lengths, c.labels, *m)
             return torch.autograd.grad((right - free).sum(), leaves)[0].cpu().numpy()
 
         return run
@@ -119,14 +119,14 @@ class Viterbi:
 
     def seqebm(self, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Job:
         """Ours."""
-        from seqebm.kernels import ops_chain
+        from seqebm.kernels.chain import ops
 
         c = _case(16, 500, self.S)
         args = [t.to(device, dtype) for t in (c.emissions, c.transitions, c.start, c.final)]
         found: list[list[Tensor]] = []
 
         def run() -> Array:
-            found[:] = [ops_chain.chain_best_path(args[0], c.lengths, *args[1:])[1]]
+            found[:] = [ops.best_path(args[0], c.lengths, *args[1:])[1]]
             return np.zeros(0)
 
         return _Checked(run, lambda: _energies(c, found[0]))

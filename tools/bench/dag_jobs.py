@@ -34,9 +34,9 @@ class Lattices:
 
     def seqebm(self, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Job:
         """Ours."""
-        from seqebm.kernels.dag import pack_dags
-        from seqebm.kernels.ops_dag import dag_free_energy
-        from seqebm.kernels.packed import Topology
+        from seqebm.kernels.dag.ops import free_energy
+        from seqebm.kernels.dag.packed import pack_dags
+        from seqebm.kernels.machine.topology import Topology
 
         graphs, levels, nodes = self.sizes
         starts, finals = np.arange(nodes), np.arange(nodes) + (levels - 1) * nodes
@@ -51,7 +51,7 @@ class Lattices:
         energies = entries.to(device, dtype).requires_grad_()
 
         def run() -> Array:
-            free = dag_free_energy(dags, energies, 1.0)
+            free = free_energy(dags, energies, 1.0)
             gradient = torch.autograd.grad(free.sum(), energies)[0].cpu()
             return gradient.view(graphs, -1)[:, :arcs].numpy()
 

@@ -17,7 +17,7 @@ WORDS, STATES_PER_WORD, SUCCESSORS, CLASSES = 400, 5, 10, 40
 
 
 class Loop(NamedTuple):
-    """A graph in the form of :class:`seqebm.kernels.packed.Topology`."""
+    """A graph in the form of :class:`seqebm.kernels.machine.topology.Topology`."""
 
     states: int
     src: Any
@@ -48,7 +48,8 @@ def word_loop(words: int = WORDS, on_states: bool = True) -> Loop:
 
 
 def _packed(loop: Loop) -> Any:
-    from seqebm.kernels.packed import Topology, pack
+    from seqebm.kernels.machine.topology import Topology
+    from seqebm.kernels.trellis.packed import pack
 
     return pack([Topology(*loop)])
 
@@ -120,7 +121,7 @@ def _sum(on_states: bool, words: int = WORDS, B: int = 8, T: int = 150) -> Row:
     """Free energy and gradients of a word loop; the result is the gradient of the emissions."""
 
     def seqebm(dtype: torch.dtype = torch.float32, device: str = "cpu") -> Job:
-        from seqebm.kernels.ops_trellis import trellis_free_energy
+        from seqebm.kernels.trellis.ops import free_energy
 
         topology = word_loop(words, on_states)
         packed = _packed(topology)
@@ -128,7 +129,7 @@ def _sum(on_states: bool, words: int = WORDS, B: int = 8, T: int = 150) -> Row:
         lengths, graph_of = torch.full((B,), T), torch.zeros(B, dtype=torch.int64)
 
         def run() -> Array:
-            free = trellis_free_energy(leaves[0], lengths, packed, graph_of, leaves[1], 1.0)
+            free = free_energy(leaves[0], lengths, packed, graph_of, leaves[1], 1.0)
             return torch.autograd.grad(free.sum(), leaves)[0].cpu().numpy()
 
         return run
@@ -194,7 +195,7 @@ NO_GTN = absent("gtn", "has no package that pip installs: its sources lack the C
 
 def ctc_graph(target: list[int]) -> Any:
     """The CTC topology of a target: blank is class 0, and a state before the first frame."""
-    from seqebm.kernels.packed import Topology
+    from seqebm.kernels.machine.topology import Topology
 
     states = [0] + [c for label in target for c in (label, 0)]
     S = len(states)
@@ -215,8 +216,8 @@ def _ctc(B: int = 16, T: int = 150, L: int = 20) -> Row:
         return scores, torch.from_numpy(rng.integers(1, CLASSES, (B, L)))
 
     def seqebm(dtype: torch.dtype = torch.float32, device: str = "cpu") -> Job:
-        from seqebm.kernels.ops_trellis import trellis_free_energy
-        from seqebm.kernels.packed import concatenate, pack
+        from seqebm.kernels.trellis.ops import free_energy
+        from seqebm.kernels.trellis.packed import concatenate, pack
 
         logits, targets = data(dtype)
         logits = logits.to(device).requires_grad_()
@@ -227,7 +228,7 @@ def _ctc(B: int = 16, T: int = 150, L: int = 20) -> Row:
             packed = concatenate(packs)
             weights = torch.zeros(int(packed.entry_offsets[-1]), dtype=dtype, device=device)
             energies = -logits.log_softmax(-1)
-            free = trellis_free_energy(energies, lengths, packed, graph_of, weights, 1.0)
+            free = free_energy(energies, lengths, packed, graph_of, weights, 1.0)
             return torch.autograd.grad(free.sum(), logits)[0].cpu().numpy()
 
         return run
@@ -263,7 +264,7 @@ def _best(beam: float | None, words: int = WORDS, B: int = 8, T: int = 150) -> R
     """Best paths of the word loop; the result is their energies."""
 
     def seqebm(dtype: torch.dtype = torch.float32, device: str = "cpu") -> Job:
-        from seqebm.kernels.ops_trellis import trellis_best_path
+        from seqebm.kernels.trellis.ops import best_path
 
         topology = word_loop(words)
         packed = _packed(topology)
@@ -271,7 +272,7 @@ def _best(beam: float | None, words: int = WORDS, B: int = 8, T: int = 150) -> R
         lengths, graph_of = torch.full((B,), T), torch.zeros(B, dtype=torch.int64)
 
         def run() -> Array:
-            least = trellis_best_path(emissions, lengths, packed, graph_of, weights, beam)[0]
+            least = best_path(emissions, lengths, packed, graph_of, weights, beam)[0]
             return least.cpu().numpy()
 
         return run
@@ -348,7 +349,7 @@ def growth() -> list[tuple[str, list[tuple[int, float]], float]]:
     Returns:
         (what grows, [(size, least seconds)], fitted exponent): time ~ size ** exponent.
     """
-    from seqebm.kernels.ops_trellis import trellis_free_energy
+    from seqebm.kernels.trellis.ops import free_energy
 
     def seconds(words: int, T: int) -> float:
         topology = word_loop(words)
@@ -358,7 +359,7 @@ def growth() -> list[tuple[str, list[tuple[int, float]], float]]:
         least = math.inf
         for _ in range(7):
             begin = time.perf_counter()
-            free = trellis_free_energy(leaves[0], lengths, packed, graph_of, leaves[1], 1.0)
+            free = free_energy(leaves[0], lengths, packed, graph_of, leaves[1], 1.0)
             torch.autograd.grad(free.sum(), leaves)
             least = min(least, time.perf_counter() - begin)
         return least

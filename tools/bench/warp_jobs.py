@@ -29,11 +29,11 @@ class Matrix:
 
     def seqebm(self, dtype=torch.float32) -> Job:
         """Ours."""
-        from seqebm.kernels import ops
+        from seqebm.kernels.warp import ops
 
         x, xl, y, yl = (torch.from_numpy(a) for a in self._data())
         x, y = x.to(dtype), y.to(dtype)
-        return lambda: ops.warp_matrix(x, xl, y, yl, math.inf, "symmetric1").numpy()
+        return lambda: ops.matrix(x, xl, y, yl, math.inf, "symmetric1").numpy()
 
     def dtaidistance(self) -> Job:
         """C with OpenMP, on the block of inputs x templates; squared, as it returns the root."""
@@ -103,14 +103,14 @@ class SoftDTW:
 
     def seqebm(self, dtype=torch.float32, device: str = "cpu") -> Job:
         """Ours."""
-        from seqebm.kernels import ops
+        from seqebm.kernels.warp import ops
 
         x, y = (torch.from_numpy(a).to(device, dtype) for a in self._data())
         x.requires_grad_()
         xl, yl = torch.full((len(x),), x.shape[1]), torch.full((len(y),), y.shape[1])
 
         def run() -> Array:
-            energies = ops.warp_pairs(x, xl, y, yl, 1.0, "symmetric1")
+            energies = ops.pairs(x, xl, y, yl, 1.0, "symmetric1")
             return torch.autograd.grad(energies.sum(), x)[0].cpu().numpy()
 
         return run
@@ -155,13 +155,13 @@ def _recogniser_data(features: int = 64):
 
 def recogniser_seqebm(dtype=torch.float32, device: str = "cpu") -> Job:
     """64 inputs x 30 templates, asymmetric, forward and backward to both."""
-    from seqebm.kernels import ops
+    from seqebm.kernels.warp import ops
 
     x, xl, y, yl = (torch.from_numpy(a) for a in _recogniser_data())
     x, y = x.to(device, dtype).requires_grad_(), y.to(device, dtype).requires_grad_()
 
     def run() -> Array:
-        energies = ops.warp_matrix(x, xl, y, yl, 1.0, "asymmetric")
+        energies = ops.matrix(x, xl, y, yl, 1.0, "asymmetric")
         return torch.autograd.grad(energies.sum(), (x, y))[1].cpu().numpy()
 
     return run
@@ -186,11 +186,11 @@ def _paths_data():
 
 def paths_seqebm(dtype=torch.float64) -> Job:
     """Best paths of 20 tables of 200 x 150, asymmetric."""
-    from seqebm.kernels import ops
+    from seqebm.kernels.warp import ops
 
     local = torch.from_numpy(_paths_data()).to(dtype)
     ts, ls = torch.full((20,), 200), torch.full((20,), 150)
-    return lambda: ops.warp_best_path(local, ts, ls, "asymmetric")[0].numpy()
+    return lambda: ops.best_path(local, ts, ls, "asymmetric")[0].numpy()
 
 
 def paths_dtw_python() -> Job:

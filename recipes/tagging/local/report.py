@@ -18,7 +18,7 @@ from tagging import language, true_energies
 
 from seqebm.data import DataDir, ReaderPool
 from seqebm.hooks import get_host
-from seqebm.kernels.ops_chain import chain_best_path, chain_posteriors
+from seqebm.kernels.chain.ops import best_path, posteriors
 from seqebm.models import Recognizer
 
 HERE = Path(__file__).parent
@@ -51,8 +51,8 @@ def main() -> None:
         model = language(corpus)
         emit, follow, start = true_energies(model)
         truth = emit.T[signal[..., 0].long()], lengths, follow, start, torch.zeros_like(start)
-        paths = chain_best_path(*truth)[1]
-        marginal = chain_posteriors(*truth, 1.0)[1].argmax(2)
+        paths = best_path(*truth)[1]
+        marginal = posteriors(*truth, 1.0)[1].argmax(2)
         rows = {
             "true model, posterior": [m[:n] for m, n in zip(marginal, lengths, strict=True)],
             "true model, best path": paths,

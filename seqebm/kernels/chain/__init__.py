@@ -1,0 +1,1 @@
+"""The dense linear chain; ``ops`` is what the rest of seqebm calls."""

@@ -1,0 +1,1 @@
+"""Explicit acyclic graphs; ``ops`` is what the rest of seqebm calls."""

@@ -1,0 +1,1 @@
+"""What the kernels of all families stand on: compilation, lanes, threads, checks, CUDA."""

@@ -1,0 +1,1 @@
+"""Elastic matching (dynamic time warping); ``ops`` is what the rest of seqebm calls."""
