@@ -192,7 +192,7 @@ print(float(ops.best_path(torch.ones(1, 2, 2), one, one, "symmetric1")[0]))
 
 
 def test_a_change_in_another_file_compiles_a_kernel_anew(tmp_path):
-    """A kernel that is cached on disk calls a function of another file, in another room than lanes."""
+    """A kernel cached on disk calls a function of another file, in another room than lanes."""
     source = Path(forked.__file__).parent
     shutil.copytree(source, tmp_path / "seqebm", ignore=shutil.ignore_patterns("__pycache__"))
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
