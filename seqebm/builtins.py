@@ -28,6 +28,13 @@ def seqebm_register_lattices(register):
 
 
 @hookimpl
+def seqebm_register_inference(register):
+    """The ways to search of the core."""
+    register("exact", "seqebm.inference.search:Exact")
+    register("beam", "seqebm.inference.search:Beam")
+
+
+@hookimpl
 def seqebm_register_exporters(register):
     """The exporters of the core."""
     register("arrays", "seqebm.models.exporters:Arrays")

@@ -33,6 +33,10 @@ class GraphError(SeqebmError):
     """A graph is malformed, or an operation does not fit it."""
 
 
+class UnsupportedError(ConfigError):
+    """What is asked of a component is something that it cannot give; the message says what."""
+
+
 class InfeasibleError(DataError):
     """An utterance is too short (or too long) for every path through its lattice."""
 

@@ -34,7 +34,7 @@ def align_command(
 ) -> None:
     """Find when each word of a known transcript was spoken (forced alignment).
 
-    Needs a model of connected speech. Prints words and their units with start, end and duration in
+    Prints words and their units with start, end and duration in
     seconds, counted from the start of the utterance. An utterance that its transcript does not fit
     is reported, the others are still aligned, and the exit status is 1.
 
@@ -50,7 +50,7 @@ def align_command(
 
     from seqebm.data import DataDir
     from seqebm.decoding.alignment import align_utterances
-    from seqebm.decoding.words import files_as_utterances
+    from seqebm.decoding.batches import files_as_utterances
     from seqebm.models import Recognizer
 
     recognizer = Recognizer.load(model)

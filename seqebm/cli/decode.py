@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from seqebm.cli.decoded import Decoded
+from seqebm.cli.decoded_arrays import Arrays
 from seqebm.cli.decoded_sequences import Sequences
 from seqebm.cli.decoded_words import Words
 from seqebm.errors import ConfigError, SeqebmError
@@ -102,24 +104,24 @@ def decode_command(
     if ctm and as_json and output is None:
         raise ConfigError("--ctm and --json both print: give one, or --output DIR")
     if plot is not None:
-        from seqebm.decoding.figures import check_picture
+        from seqebm.pictures.figures import check_picture
 
         check_picture(plot)  # now, not after the work
     from seqebm.data import DataDir
-    from seqebm.decoding.words import files_as_utterances
+    from seqebm.decoding.batches import files_as_utterances
     from seqebm.models import Recognizer
 
     recognizer = Recognizer.load(model)
     utterances = list(DataDir.load(data)) if data else files_as_utterances(files or [])
-    if plot is not None and recognizer.sequential:
+    if plot is not None and recognizer.lattice.answers == "string":
         nbest = nbest or _DRAWN
     options = {
         "nbest": nbest or None, "lattice": lattice, "beam": beam, "widen": widen, "ctm": ctm,
         "lattice_beam": lattice_beam, "max_active": max_active, "lm_scale": lm_scale,
         "word_penalty": word_penalty, "confidence": confidence, "decide": decide,
-        "lexicon": lexicon, "lm": lm,
+        "lexicon": None if lexicon is None else str(lexicon), "lm": None if lm is None else str(lm),
     }  # fmt: skip
-    kind: Any = _kind(recognizer, options, output)
+    kind = _kind(recognizer, options, output)
     if warning := kind.unknown(utterances):
         _say(warning, "yellow")
     answers: list[Any] = []
@@ -149,22 +151,22 @@ def decode_command(
         raise typer.Exit(1)
 
 
-def _kind(model: Recognizer, options: dict[str, Any], output: Path | None) -> Words | Sequences:
+def _kind(model: Recognizer, options: dict[str, Any], output: Path | None) -> Decoded:
     """What the model's answers are; options of word strings suit no other model."""
     given = {
         key: value
         for key, value in options.items()
         if value is not None and (value is not False or key == "confidence")
     }
-    if model.sequential:
+    if model.lattice.answers == "string":
         return Sequences(model, given, output)
+    what = "isolated words" if model.lattice.answers == "choice" else "arrays"
     if given:
         name = next(iter(given)).replace("_", "-")
         raise ConfigError(
-            f"--{name} is for models whose answers are strings of words; this model's are isolated "
-            "words"
+            f"--{name} is for models whose answers are strings of words; this model's are {what}"
         )
-    return Words(model)
+    return Words(model) if model.lattice.answers == "choice" else Arrays(model)
 
 
 def _track(results: Iterable, total: int) -> Iterable:
@@ -179,6 +181,10 @@ def _track(results: Iterable, total: int) -> Iterable:
 def _write_references(output: Path, utterances: list[Utterance]) -> None:
     from seqebm.data import write_table
 
+    if all(u.array is not None for u in utterances):
+        write_table(
+            output / "ref.scp", {u.id: str(u.array and u.array.resolve()) for u in utterances}
+        )
     if all(u.text is not None for u in utterances):
         write_table(output / "ref.txt", {u.id: u.text or "" for u in utterances})
     write_table(output / "utt2spk", {u.id: u.speaker or u.id for u in utterances})

@@ -13,16 +13,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from seqebm.cli.decoded import Decoded
+
 if TYPE_CHECKING:
     from seqebm.data import Utterance
-    from seqebm.decoding.transcription import Transcription
+    from seqebm.decoding.results import Transcription
     from seqebm.errors import SeqebmError
     from seqebm.models import Recognizer
 
 _SHOWN = 5
 
 
-class Sequences:
+class Sequences(Decoded):
     """Decoding with a model whose answers are strings of words.
 
     Args:
@@ -32,41 +34,35 @@ class Sequences:
     """
 
     def __init__(self, model: Recognizer, options: dict[str, Any], output: Path | None) -> None:
-        from seqebm.decoding.search import Search
-        from seqebm.decoding.sequences import use_grammar
-
-        self.model, self.output = model, output
+        super().__init__(model)
+        self.output = output
         self.ctm = options.pop("ctm", False)
-        use_grammar(model, options.pop("lexicon", None), options.pop("lm", None))
-        self.search = Search(**options)
+        self.settings = options
+        self.search = model.searching(options).options
+        self.lattice = model.lattice.under(**self.search.grammar)
 
     def recognise(self, utterances: Sequence[Utterance]) -> Iterator[Transcription | SeqebmError]:
         """Answers, or errors, in order; lattices are written at once, and not kept."""
         from seqebm.decoding.output import write_lattice, write_symbol_tables
-        from seqebm.decoding.sequences import recognise_sequences
-        from seqebm.decoding.transcription import Transcription
+        from seqebm.decoding.results import Transcription
         from seqebm.graphs import Symbols
 
-        answers = recognise_sequences(self.model, utterances, self.search)
+        answers = super().recognise(utterances)
         if not self.search.lattice or self.output is None:
             yield from answers
             return
-        graphs: Any = getattr(self.model.lattice, "graphs", None)
-        directory, classes = self.output / "lattices", Symbols(graphs.classes if graphs else ())
+        directory, classes = self.output / "lattices", Symbols(self.lattice.classes)
         for answer in answers:
             if not isinstance(answer, Transcription) or answer.lattice is None:
                 yield answer
                 continue
             write_lattice(directory, answer, classes)
             yield replace(answer, lattice=None)
-        if graphs:
-            write_symbol_tables(directory, classes, graphs.words)
+        write_symbol_tables(directory, classes, Symbols(self.lattice.words))
 
     def unknown(self, utterances: Sequence[Utterance]) -> str | None:
         """A warning of words that the model cannot answer, or None."""
-        from seqebm.decoding.sequences import split_of, words_of
-
-        known, split = set(words_of(self.model)), split_of(self.model)
+        known, split = set(self.lattice.words), self.lattice.split
         counts = Counter(
             word for u in utterances for word in split(u.text or "") if word not in known
         )
@@ -105,11 +101,9 @@ class Sequences:
 
     def write(self, output: Path, answers: Sequence[Transcription]) -> None:
         """Write hyp.txt, answers.jsonl and, where asked for, nbest.txt and words.ctm."""
-        from seqebm.data import write_table
-        from seqebm.decoding.output import ctm_lines, write_json, write_lines, write_nbest
+        from seqebm.decoding.output import ctm_lines, write_lines, write_nbest
 
-        write_table(output / "hyp.txt", {a.id: a.text for a in answers})
-        write_json(output / "answers.jsonl", answers)
+        super().write(output, answers)
         if self.search.nbest:
             write_nbest(output / "nbest.txt", answers)
         if self.ctm:
@@ -118,7 +112,7 @@ class Sequences:
 
     def plot(self, utterance: Utterance, answer: Transcription, path: Path) -> None:
         """Draw one answer."""
-        from seqebm.decoding.sequence_pictures import plot_transcription
-        from seqebm.decoding.words import read_example
+        from seqebm.decoding.batches import read_example
+        from seqebm.pictures.transcription import plot_transcription
 
         plot_transcription(self.model, read_example(self.model, utterance), answer, path)

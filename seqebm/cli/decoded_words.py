@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,26 +10,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from seqebm.files import write_text
+from seqebm.cli.decoded import Decoded
 
 if TYPE_CHECKING:
     from seqebm.data import Utterance
-    from seqebm.decoding.words import Recognition
-    from seqebm.errors import SeqebmError
-    from seqebm.models import Recognizer
+    from seqebm.decoding.results import Recognition
 
 
-class Words:
+class Words(Decoded):
     """Decoding with a model whose answers are one of a list."""
-
-    def __init__(self, model: Recognizer) -> None:
-        self.model = model
-
-    def recognise(self, utterances: Sequence[Utterance]) -> Iterator[Recognition | SeqebmError]:
-        """Answers, or errors, in order."""
-        from seqebm.decoding.words import recognise
-
-        return recognise(self.model, utterances)
 
     def unknown(self, utterances: Sequence[Utterance]) -> str | None:
         """A warning of transcripts that cannot be answered rightly, or None."""
@@ -59,17 +47,9 @@ class Words:
             )  # fmt: skip
         console.print(table)
 
-    def write(self, output: Path, answers: Sequence[Recognition]) -> None:
-        """Write hyp.txt and answers.jsonl."""
-        from seqebm.data import write_table
-
-        write_table(output / "hyp.txt", {a.id: a.word for a in answers})
-        lines = (json.dumps(a.as_dict(), ensure_ascii=False) for a in answers)
-        write_text(output / "answers.jsonl", "".join(f"{line}\n" for line in lines))
-
     def plot(self, utterance: Utterance, answer: Recognition, path: Path) -> None:
         """Draw one answer."""
-        from seqebm.decoding.pictures import plot_recognition
-        from seqebm.decoding.words import read_example
+        from seqebm.decoding.batches import read_example
+        from seqebm.pictures.recognition import plot_recognition
 
         plot_recognition(self.model, read_example(self.model, utterance), answer, path)

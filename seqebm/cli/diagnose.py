@@ -28,12 +28,12 @@ def diagnose_command(
     Example: seqebm diagnose exp/tdnn --data data/train --plot surface.png
     """
     if plot is not None:
-        from seqebm.decoding.figures import check_picture
+        from seqebm.pictures.figures import check_picture
 
         check_picture(plot)
     from seqebm.data import DataDir
-    from seqebm.decoding.diagnosis import diagnose, sample
     from seqebm.models import Recognizer
+    from seqebm.training.diagnosis import diagnose, sample
 
     recognizer = Recognizer.load(model)
     found = diagnose(recognizer, sample(recognizer, DataDir.load(data), items, seed))
@@ -61,7 +61,7 @@ def diagnose_command(
             table.add_row(name, text)
         console.print(table)
     if plot is not None:
-        from seqebm.decoding.diagnosis_picture import plot_diagnosis
+        from seqebm.pictures.diagnosis import plot_diagnosis
 
         plot_diagnosis(found, plot)
         messages.print(f"drawn: {plot}", markup=False, highlight=False, soft_wrap=True)

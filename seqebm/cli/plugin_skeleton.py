@@ -43,23 +43,20 @@ def test_its_options_reach_it():
 LOSS = Kind(
     "losses",
     '''from pydantic import Field
-from seqebm.hooks import Options as BaseOptions
-from seqebm.hooks import Request, Terms
+from seqebm.hooks import Loss, Terms
 from torch import Tensor
 
 
-class {Name}:
+class {Name}(Loss):
     """max(0, m + C - I)²: a hinge that grows smoothly."""
 
-    class Options(BaseOptions):
+    class Options(Loss.Options):
         """Keys under ``loss:`` of a config."""
 
         margin: float = Field(1.0, gt=0, description="energy gap I - C that is asked for")
 
-    good = True  # a minimum has a gap
-    request = Request(contrastive=False, offending=True)  # what it reads besides C
-
     def __init__(self, options: Options) -> None:
+        super().__init__(options)
         self.margin = options.margin
 
     def __call__(self, terms: Terms) -> Tensor:
@@ -72,18 +69,15 @@ class {Name}:
 
 FEATURES = Kind(
     "features",
-    '''import torch
-from pydantic import Field
-from seqebm.hooks import Options as BaseOptions
+    '''from pydantic import Field
+from seqebm.hooks import FeatureExtractor, valid_frames
 from torch import Tensor, nn
 
 
-class {Name}(nn.Module):
+class {Name}(FeatureExtractor):
     """A linear map of each frame and its neighbours."""
 
-    subsampling = 1
-
-    class Options(BaseOptions):
+    class Options(FeatureExtractor.Options):
         """Keys under ``features:`` of a config."""
 
         dim: int = Field(32, ge=1, description="features a frame")
@@ -96,8 +90,8 @@ class {Name}(nn.Module):
     def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """``(B, T, D)``, ``(B,)`` -> ``(B, T, dim)``, ``(B,)``."""
         # Padding may hold anything: what a valid frame can see of it is set to 0.
-        inside = torch.arange(frames.shape[1], device=frames.device) < lengths[:, None]
-        frames = frames.masked_fill(~inside[:, :, None], 0.0)
+        inside = valid_frames(lengths, frames.shape[1])[:, :, None]
+        frames = frames.masked_fill(~inside, 0.0)
         return self.linear(frames.transpose(1, 2)).relu().transpose(1, 2), lengths
 ''',
     _CHECKED.replace("{option}", "dim=5"),
@@ -108,15 +102,14 @@ LATTICE = Kind(
     "lattices",
     '''import torch
 from pydantic import Field
-from seqebm.hooks import Options as BaseOptions
-from seqebm.lattices.answers import AnswerSet
+from seqebm.hooks import AnswerSet, valid_frames
 from torch import Tensor, nn
 
 
 class {Name}(AnswerSet):
     """The mean squared distance of an input's mean frame to a prototype of each word."""
 
-    class Options(BaseOptions):
+    class Options(AnswerSet.Options):
         """Keys under ``lattice:`` of a config."""
 
         scale: float = Field(1.0, gt=0, description="factor of all energies")
@@ -129,8 +122,8 @@ class {Name}(AnswerSet):
     def energies(self, features: Tensor, lengths: Tensor, beta: float) -> Tensor:
         """``(B, T, D)``, ``(B,)`` -> ``(B, W)``; nothing is latent, so β plays no part."""
         lengths = lengths.to(features.device)
-        inside = torch.arange(features.shape[1], device=features.device) < lengths[:, None]
-        total = features.masked_fill(~inside[:, :, None], 0.0).sum(1)
+        inside = valid_frames(lengths, features.shape[1])[:, :, None]
+        total = features.masked_fill(~inside, 0.0).sum(1)
         mean = total / lengths[:, None]
         return self.scale * (mean[:, None] - self.prototypes).square().mean(2)
 ''',
@@ -142,16 +135,16 @@ FRONTEND = Kind(
     "frontends",
     '''import torch
 from pydantic import Field
-from seqebm.hooks import Options as BaseOptions
+from seqebm.hooks import FrontEnd, valid_frames
 from torch import Tensor, nn
 
 
-class {Name}(nn.Module):
+class {Name}(FrontEnd):
     """Energy of the sound in windows that do not overlap, in dB."""
 
     reads, limit, output_dim = "audio", 60.0, 1
 
-    class Options(BaseOptions):
+    class Options(FrontEnd.Options):
         """Keys under ``frontend:`` of a config."""
 
         rate: int = Field(8000, ge=1, description="samples a second")
@@ -165,15 +158,11 @@ class {Name}(nn.Module):
     def forward(self, signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """``(B, N)``, ``(B,)`` -> ``(B, T, 1)``, ``(B,)``; the last samples may be left over."""
         counts = (lengths // self.window).clamp(min=1)
-        inside = torch.arange(signal.shape[1], device=signal.device) < lengths[:, None]
-        signal = signal.masked_fill(~inside, 0.0)
+        signal = signal.masked_fill(~valid_frames(lengths, signal.shape[1]), 0.0)
         most = int(counts.max()) * self.window
         signal = nn.functional.pad(signal, (0, max(0, most - signal.shape[1])))[:, :most]
         power = signal.view(len(signal), -1, self.window).square().mean(2)
         return 10 * torch.log10(power + 1e-10)[:, :, None], counts
-
-    def fit(self, batches) -> None:
-        """No statistics of the corpus are needed."""
 ''',
     _CHECKED.replace("{option}", "window=40"),
     "frontend: {{name: {name}, rate: 8000}}",
@@ -184,17 +173,20 @@ READER = Kind(
     '''from pathlib import Path
 
 import numpy as np
-from seqebm.errors import DataError
+from pydantic import Field
+from seqebm.hooks import DataError, Reader
 
 
-class {Name}:
+class {Name}(Reader):
     """Raw float32 samples, 8,000 a second."""
 
     kind, suffixes = "audio", (".f32",)
     RATE = 8000
 
-    def __init__(self, options) -> None:
-        pass
+    class Options(Reader.Options):
+        """Keys under ``frontend.reader:`` of a config."""
+
+        gain: float = Field(1.0, gt=0, description="factor of all samples")
 
     def read(
         self, path: Path, rate: int, start: int | None = None, stop: int | None = None,
@@ -213,7 +205,7 @@ class {Name}:
             raise DataError(f"{{path}}: longer than {{limit:g}} s; split it")
         if not len(values) or not np.isfinite(values).all() or np.abs(values).max() > 1e3:
             raise DataError(f"{{path}}: is empty or not float32 sound; convert it again")
-        return values
+        return values * np.float32(self.options.gain)
 ''',
     """import numpy as np
 from seqebm.hooks import get_host
@@ -226,7 +218,7 @@ def test_it_is_sound(tmp_path):
     reader = get_host().registry.make("readers", {{"name": "{name}"}}, "readers")
     assert_sound(check_reader(reader, path, 8000, tmp_path))
 """,
-    "# files that end in .f32 are read by it, e.g. in wav.scp",
+    "frontend: {{name: logmel, reader: {{name: {name}, gain: 0.5}}}}  # for files that end in .f32",
 )
 
 PREPARER = Kind(
@@ -236,8 +228,8 @@ from pathlib import Path
 
 import numpy as np
 from pydantic import Field
-from seqebm.data import Utterance, write_data_dir
 from seqebm.hooks import Options as BaseOptions
+from seqebm.hooks import Utterance, write_data_dir
 
 
 class {Name}:
@@ -266,8 +258,7 @@ class {Name}:
                 utterances.append(Utterance(f"s-{{word}}{{n}}", path, word, "s"))
         write_data_dir(destination / "train", utterances, "audio")
 ''',
-    """from seqebm.data import DataDir
-from seqebm.hooks import get_host
+    """from seqebm.hooks import DataDir, get_host
 
 
 def test_it_writes_a_data_directory(tmp_path):
@@ -308,13 +299,13 @@ packages = ["{package}"]
 
 _PLUGIN = '''"""The hooks of this plugin; the entry point in pyproject.toml names this module."""
 
-import seqebm
+from seqebm.hooks import hookimpl
 
 #: The least version of seqebm that this plugin works with; older ones say so, and skip it.
 SEQEBM_REQUIRES = ">={version}"
 
 
-@seqebm.hookimpl
+@hookimpl
 def seqebm_register_{hook}(register):
     """Register ``{name}``. As text, it is imported only when it is used."""
     register("{name}", "{package}.component:{Name}")

@@ -16,7 +16,7 @@ from seqebm.files import write_text
 from seqebm.hooks import get_host
 
 if TYPE_CHECKING:
-    from seqebm.decoding.scoring import Interval, Score
+    from seqebm.scoring.scoring import Interval, Score
 
 messages = Console(stderr=True)
 _SHOWN = 10
@@ -58,12 +58,16 @@ def score_command(
     """Accuracy and error rates of hypotheses, with confidence intervals.
 
     A missing hypothesis counts as deletions, one without reference as insertions. Intervals are
-    bootstrapped over utterances and over speakers (Bisani & Ney 2004).
+    bootstrapped over utterances and over speakers (Bisani & Ney 2004). Answers that are arrays are
+    compared number by number.
 
     Example: seqebm score exp/tdnn/decode --per-speaker --confusion exp/tdnn/confusion.png
     """
+    if (hypotheses / "hyp.scp").is_file():
+        _score_arrays(hypotheses / "hyp.scp", reference, json_file)
+        return
     from seqebm.data import read_text
-    from seqebm.decoding.scoring import score
+    from seqebm.scoring.scoring import score
 
     hypothesis_file = _find_hypotheses(hypotheses)
     reference_file = _find_reference(reference, hypothesis_file)
@@ -88,11 +92,45 @@ def score_command(
     if json_file is not None:
         _write_json(json_file, result, intervals, {"samples": bootstrap, "seed": seed}, further)
     if confusion is not None:
-        from seqebm.decoding.confusion import plot_confusions
+        from seqebm.pictures.confusion import plot_confusions
+        from seqebm.scoring.confusion import confusion_matrix
 
         title = f"{hypotheses}: accuracy {result.total.accuracy:.1%}"
-        plot_confusions(result.confusions, confusion, title)
+        plot_confusions(*confusion_matrix(result.confusions), confusion, title)
         messages.print(f"drawn: {confusion}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _score_arrays(hypotheses: Path, reference: Path | None, json_file: Path | None) -> None:
+    """Compare the arrays that two lists name."""
+    from seqebm.data import read_text
+    from seqebm.data.targets import read_array
+    from seqebm.scoring.arrays import score_arrays
+
+    references = reference or hypotheses.with_name("ref.scp")
+    if references.is_dir():
+        references = references / "target.scp"
+    arrays = [
+        {name: read_array(listed.parent / path) for name, path in read_text(listed, what).items()}
+        for listed, what in ((references, "list of references"), (hypotheses, "list of arrays"))
+    ]
+    result = score_arrays(*arrays)
+    for ids, what in ((result.missing, "no hypothesis"), (result.extra, "no reference")):
+        if ids:
+            text = f"warning: {len(ids)} arrays have {what} and are left out: {ids[0]}, ..."
+            messages.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    text = json.dumps(result.as_dict(), indent=2, ensure_ascii=False)
+    if json_file == Path("-"):
+        typer.echo(text)
+        return
+    table = Table("arrays", "", box=None, header_style="bold", pad_edge=False)
+    table.add_row("compared", f"{result.items} ({result.entries} numbers)")
+    table.add_row("root mean square", f"{result.rms:.6g}")
+    table.add_row("mean absolute", f"{result.absolute:.6g}")
+    if result.equal is not None:
+        table.add_row("equal", _percent(result.equal))
+    Console().print(table)
+    if json_file is not None:
+        write_text(json_file, text + "\n")
 
 
 def _further(
@@ -209,7 +247,7 @@ def _write_json(
     bootstrap: dict[str, Any],
     further: dict[str, float],
 ) -> None:
-    from seqebm.decoding.scoring import finite
+    from seqebm.scoring.scoring import finite
 
     report = result.as_dict() | {name: finite(value) for name, value in further.items()}
     report["intervals"] = {

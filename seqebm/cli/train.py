@@ -30,8 +30,8 @@ def train_command(
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from seqebm.decoding.pictures import plot_history
     from seqebm.models import load_config
+    from seqebm.pictures.recognition import plot_history
     from seqebm.training import loop
 
     parsed = load_config(config, settings or ())

@@ -14,8 +14,8 @@ from torch.utils.data import Dataset, Sampler
 
 from seqebm.data.datadir import DataDir, Utterance
 from seqebm.data.readers import ReaderPool
+from seqebm.data.targets import Target, read_target
 from seqebm.errors import DataError
-from seqebm.hooks import Reader
 
 logger = logging.getLogger(__name__)
 _JITTER = 0.1  # share by which lengths are perturbed before sorting, so that batches differ
@@ -30,13 +30,13 @@ class Example:
         id: the utterance id.
         signal: float32 ``(N,)`` samples or ``(N, C)`` points. Shared with the cache: not to be
             written to.
-        text: the transcript, None if unknown.
+        target: the right answer, a transcript or an array; None if unknown.
         speaker: the speaker, None if unknown.
     """
 
     id: str
     signal: Tensor
-    text: str | None = None
+    target: Target | None = None
     speaker: str | None = None
 
 
@@ -47,14 +47,15 @@ class Batch:
     Attributes:
         signal: float32 ``(B, N)`` or ``(B, N, C)``, zero beyond each length.
         lengths: int64 ``(B,)``, valid samples or points.
-        targets: B transcripts; ``""`` where there is none (no transcript is ever empty).
+        targets: B right answers, transcripts or arrays; ``""`` where there is none (no transcript
+            is ever empty).
         ids: B utterance ids.
         speakers: B speakers; ``""`` where unknown.
     """
 
     signal: Tensor
     lengths: Tensor
-    targets: list[str]
+    targets: list[Target]
     ids: list[str]
     speakers: list[str]
 
@@ -91,7 +92,7 @@ def collate(examples: Sequence[Example]) -> Batch:
     return Batch(
         signal,
         lengths,
-        [e.text or "" for e in examples],
+        ["" if e.target is None else e.target for e in examples],
         [e.id for e in examples],
         [e.speaker or "" for e in examples],
     )
@@ -108,9 +109,9 @@ class SignalDataset(Dataset[Example]):
         rate: samples per second to read at (the front-end's ``rate``).
         limit: longest utterance in seconds (the front-end's ``limit``); None: any.
         on_bad: ``"raise"`` (the default) or ``"skip"`` what cannot be used.
-        check: an extra test, ``check(utterance, samples)``; returns why the utterance is bad,
-            or None.
-        reader: a reader to use instead of the registered ones.
+        check: an extra test, ``check(utterance, target)``; returns why the utterance is bad, or
+            None.
+        readers: the readers to use; None: the registered ones, with their defaults.
         kind: of the files, where ``source`` is no :class:`DataDir`.
         cache_bytes: most bytes of signals to keep in memory.
         progress: called with each utterance's number, from 1, while reading.
@@ -131,32 +132,34 @@ class SignalDataset(Dataset[Example]):
         *,
         limit: float | None = None,
         on_bad: Literal["raise", "skip"] = "raise",
-        check: Callable[[Utterance, np.ndarray], str | None] | None = None,
-        reader: Reader | None = None,
+        check: Callable[[Utterance, Target | None], str | None] | None = None,
+        readers: ReaderPool | None = None,
         kind: str = "audio",
         cache_bytes: int = 1 << 30,
         progress: Callable[[int], None] | None = None,
     ) -> None:
         if isinstance(source, DataDir):
             kind = source.kind
-        self._pool = ReaderPool(kind, [reader] if reader is not None else None)
+        self._pool = readers or ReaderPool(kind)
         self.rate = rate
         self.limit = limit
         self.cache_bytes = cache_bytes
         self.cached_bytes = 0
         self._cache: dict[str, np.ndarray] = {}
+        self._targets: dict[str, Target | None] = {}
         self.utterances: list[Utterance] = []
         self.bad: dict[str, str] = {}
         lengths = []
         for number, utterance in enumerate(source, 1):
             try:
-                samples = self._read(utterance)
-                reason = check(utterance, samples) if check else None
+                samples, target = self._read(utterance), read_target(utterance)
+                reason = check(utterance, target) if check else None
             except DataError as error:
                 reason = str(error)
             if reason is None:
                 self.utterances.append(utterance)
                 lengths.append(len(samples))
+                self._targets[utterance.id] = target
                 self._keep(utterance.id, samples)
             else:
                 self.bad[utterance.id] = reason
@@ -210,7 +213,8 @@ class SignalDataset(Dataset[Example]):
         samples = self._cache.get(utterance.id)
         if samples is None:
             samples = self._read(utterance)
-        return Example(utterance.id, torch.from_numpy(samples), utterance.text, utterance.speaker)
+        target = self._targets[utterance.id]
+        return Example(utterance.id, torch.from_numpy(samples), target, utterance.speaker)
 
 
 class LengthBucketedSampler(Sampler[list[int]]):

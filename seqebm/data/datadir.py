@@ -2,14 +2,16 @@
 
 A data directory holds, one ``id value`` per line and in any order,
 
-============  ====================================================================
-``wav.scp``   recording id, path (or ``ink.scp``, ``image.scp``, or ``feats.scp`` for features
-              computed before; exactly one of them)
-``text``      utterance id, transcript (optional: absent where nothing is known)
-``utt2spk``   utterance id, speaker id (optional: else each utterance is its own speaker)
-``segments``  utterance id, recording id, start, stop (optional: else utterance = recording)
-``reco2rate`` recording id, samples per second (optional: see below)
-============  ====================================================================
+==============  ==================================================================
+``wav.scp``     recording id, path (or ``ink.scp``, ``image.scp``, or ``feats.scp`` for features
+                computed before; exactly one of them)
+``text``        utterance id, transcript (optional: absent where nothing is known)
+``target.scp``  utterance id, path of a ``.npy`` file: the answer, where answers are arrays
+                (optional)
+``utt2spk``     utterance id, speaker id (optional: else each utterance is its own speaker)
+``segments``    utterance id, recording id, start, stop (optional: else utterance = recording)
+``reco2rate``   recording id, samples per second (optional: see below)
+==============  ==================================================================
 
 **Paths** that are relative are looked for below the data directory first (so that a directory
 can be moved and read from anywhere), then below the working directory, as Kaldi does.
@@ -56,6 +58,7 @@ class Utterance:
         speaker: the speaker or writer.
         start: first sample, at the file's own rate; None: from the start.
         stop: one past the last sample; None: to the end.
+        array: a ``.npy`` file with the right answer, where answers are arrays and not transcripts.
     """
 
     id: str
@@ -64,6 +67,7 @@ class Utterance:
     speaker: str | None = None
     start: int | None = None
     stop: int | None = None
+    array: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,7 @@ class Scan:
     kind: str = field(init=False)
     scp: Table = field(init=False)
     text: Table | None = field(init=False)
+    arrays: Table | None = field(init=False)
     speakers: Table | None = field(init=False)
     segments: Table | None = field(init=False)
     rates: Table | None = field(init=False)
@@ -180,11 +185,12 @@ class Scan:
         self.kind = SCP_FILES[present[0]]
         self.scp = read_table(self.path / present[0])
         self.text = self._optional("text")
+        self.arrays = self._optional("target.scp")
         self.speakers = self._optional("utt2spk")
         self.segments = self._optional("segments")
         self.rates = self._optional("reco2rate")
         self.spans = {}
-        self._check_paths()
+        self._check_paths(self.scp)
         self._check_segments()
         self._check_text()
         self._check_speakers()
@@ -196,7 +202,7 @@ class Scan:
 
     def tables(self) -> list[Table]:
         """The tables that exist."""
-        tables = (self.scp, self.segments, self.text, self.speakers, self.rates)
+        tables = (self.scp, self.segments, self.text, self.arrays, self.speakers, self.rates)
         return [table for table in tables if table is not None]
 
     @property
@@ -212,14 +218,14 @@ class Scan:
                 return candidate
         return self.path / value
 
-    def _check_paths(self) -> None:
-        if not self.scp.rows:
-            self.scp.note("error", None, "lists no file")
-        for row in self.scp.rows.values():
+    def _check_paths(self, table: Table) -> None:
+        if not table.rows:
+            table.note("error", None, "lists no file")
+        for row in table.rows.values():
             if not row.value:
-                self.scp.note("error", row, "has no path", fixable=True)
+                table.note("error", row, "has no path", fixable=True)
             elif row.value.endswith("|"):
-                self.scp.note(
+                table.note(
                     "error",
                     row,
                     f"is a command ({row.value!r}), and commands from data files are never run; "
@@ -229,7 +235,7 @@ class Scan:
                 tried = row.value
                 if not os.path.isabs(row.value):
                     tried = f"{row.value} (neither below {self.path} nor the working directory)"
-                self.scp.note(
+                table.note(
                     "error", row, f"the file {tried} does not exist; restore it or drop the line"
                 )
 
@@ -249,6 +255,9 @@ class Scan:
             self.spans[row.id] = span
 
     def _check_text(self) -> None:
+        if self.arrays is not None:
+            self._check_paths(self.arrays)
+            self._check_same(self.arrays, both=True)
         if self.text is None:
             return
         for row in self.text.rows.values():
@@ -331,6 +340,7 @@ class Scan:
                 self.speakers.rows[name].value if self.speakers else name,
                 start,
                 stop,
+                self.resolve(self.arrays.rows[name].value) if self.arrays else None,
             )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from seqebm.errors import DataError, PluginError
-from seqebm.hooks import Reader, get_host
+from seqebm.data.reader import Reader
+from seqebm.errors import ConfigError, DataError, PluginError
+from seqebm.hooks import get_host
 
 logger = logging.getLogger(__name__)
 
@@ -25,13 +27,22 @@ class ReaderPool:
     Args:
         kind: ``"audio"``, ``"ink"``, ``"image"`` or ``"features"``.
         readers: the readers to use; by default all registered ones of this kind.
+        options: of the reader, as under ``frontend.reader`` of a config: its ``name`` (needed where
+            several readers are of this kind) and what it takes. Other readers keep their defaults.
 
-    Raises :class:`DataError` if there are none.
+    Raises :class:`DataError` if there are none, :class:`ConfigError` for options that do not fit.
     """
 
-    def __init__(self, kind: str, readers: Sequence[Reader] | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        readers: Sequence[Reader] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
         self.kind = kind
-        self.readers = list(readers) if readers is not None else _registered(kind)
+        self.readers = (
+            list(readers) if readers is not None else _registered(kind, dict(options or {}))
+        )
         if not self.readers:
             remedy = _REMEDY.get(kind, "install a plugin that brings one")
             raise DataError(f"no reader of {kind} files is registered; {remedy}")
@@ -50,19 +61,19 @@ class ReaderPool:
     def file_rate(self, path: Path) -> int:
         """Samples per second in the file at ``path``.
 
-        Needs the optional method ``file_rate(path) -> int`` of the reader. Raises
-        :class:`DataError` if the reader has none or cannot tell.
+        Raises :class:`DataError` if the reader cannot tell.
         """
         reader = self.for_path(path)
-        method = getattr(reader, "file_rate", None)
-        if method is None:
+        rate = reader.file_rate(path)
+        if rate is None:
             raise DataError(f"{path}: reader {type(reader).__name__} cannot tell the file's rate")
-        return int(method(path))
+        return int(rate)
 
 
-def _registered(kind: str) -> list[Reader]:
+def _registered(kind: str, options: dict[str, Any]) -> list[Reader]:
+    """All readers of a kind; ``options`` are for the one that they name, or for the only one."""
     registry = get_host().registry
-    found = []
+    found: dict[str, Reader] = {}
     for name in registry.names("readers"):
         try:
             reader = registry.make("readers", {"name": name}, where=f"readers.{name}")
@@ -71,5 +82,15 @@ def _registered(kind: str) -> list[Reader]:
             logger.warning("%s", error)
             continue
         if reader.kind == kind:
-            found.append(reader)
-    return found
+            found[name] = reader
+    if options:
+        name = options.pop("name", None)
+        if name is None and len(found) == 1:
+            (name,) = found
+        if name not in found:
+            raise ConfigError(
+                f"frontend.reader.name: {'missing' if name is None else repr(name)}; the readers "
+                f"of {kind} are {', '.join(sorted(found)) or 'none'}"
+            )
+        found[name] = registry.make("readers", {"name": name, **options}, where="frontend.reader")
+    return list(found.values())

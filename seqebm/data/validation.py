@@ -78,7 +78,7 @@ def _try_reading(
     reader = pool.for_path(utterance.path)
     try:
         if rate is None:
-            rate = pool.file_rate(utterance.path) if hasattr(reader, "file_rate") else _ANY_RATE
+            rate = reader.file_rate(utterance.path) or _ANY_RATE
         samples = reader.read(utterance.path, rate, utterance.start, utterance.stop, limit)
     except DataError as error:
         return str(error)

@@ -22,7 +22,8 @@ def write_data_dir(
 
     Files below the parent of ``directory`` are listed relative to ``directory``, so that both
     can be moved together; others by their absolute path. ``text`` is written if every utterance
-    has a transcript. ``segments`` is written if an utterance has ``start`` or ``stop``.
+    has a transcript, ``target.scp`` if every one has an array. ``segments`` is written if an
+    utterance has ``start`` or ``stop``.
 
     Raises :class:`DataError` for no utterances, ids listed twice or with blanks, transcripts that
     are empty or given to some utterances only, and a disk that refuses.
@@ -50,6 +51,8 @@ def write_data_dir(
     tables = {"utt2spk": speakers, "spk2utt": inverse}
     if not silent:
         tables["text"] = {u.id: " ".join((u.text or "").split()) for u in items}
+    if all(u.array is not None for u in items):
+        tables["target.scp"] = {u.id: _listed(u.array, directory) for u in items if u.array}
     if cut:
         unit = UNITS.get(kind, "samples")
         tables["segments"] = {u.id: f"{names[u.path]} {_span(u, unit)}" for u in items}
@@ -58,7 +61,7 @@ def write_data_dir(
         write_table(directory / name, rows)
     # The list of files comes last: until it is there, this is no data directory.
     write_table(directory / scp, paths)
-    for stale in ({"text", "segments"} - set(tables)) | (set(SCP_FILES) - {scp}):
+    for stale in ({"text", "segments", "target.scp"} - set(tables)) | (set(SCP_FILES) - {scp}):
         (directory / stale).unlink(missing_ok=True)
     return DataDir(directory, kind, tuple(items))
 

@@ -1,1 +1,1 @@
-"""From signals to answers, and from answers to scores."""
+"""Signals in, answers out: files, data directories, alignment, output formats."""

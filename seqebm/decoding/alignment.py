@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 
 from seqebm.data import Utterance, collate
 from seqebm.data.batching import Example
 from seqebm.decoding.batches import in_batches, refused
-from seqebm.decoding.search import Search, best_paths
-from seqebm.decoding.segments import Classes, Floats, Segment, segments
 from seqebm.decoding.times import feature_spans
-from seqebm.errors import ConfigError, DataError, SeqebmError
+from seqebm.errors import DataError, SeqebmError
+from seqebm.inference.found import Floats, Segment
 from seqebm.models import Recognizer
 
 
@@ -67,62 +66,44 @@ def align_utterances(
     A bad utterance gives its error in place of an alignment: unreadable, without transcript, with
     a word that the model does not know, or too short for its transcript.
 
-    Raises :class:`ConfigError` for a model whose lattice has no ``transcripts``.
+    Raises :class:`ConfigError` for a model whose answers have no parts in time.
     """
-    lattice = cast(Any, model.lattice)
-    if not hasattr(lattice, "transcripts"):
-        raise ConfigError(
-            f"the model's lattice ({type(lattice).__name__}) cannot align transcripts; use a "
-            "model with the lattice 'hmm'"
-        )
     model.eval()
-    classes = Classes.of(lattice.graphs)
-    shift = model.frontend.frame_shift * model.features.subsampling
+    lattice, shift = model.lattice, model.frame_shift
 
     def work(examples: list[Example]) -> list[Alignment | SeqebmError]:
-        faults = [_misfit(lattice, example) for example in examples]
-        good = [e for e, fault in zip(examples, faults, strict=True) if fault is None]
-        answers = iter(_align(good) if good else [])
-        return [next(answers) if fault is None else fault for fault in faults]
+        values: list[Any] = []
+        for example in examples:
+            try:
+                if isinstance(example.target, str | None) and not example.target:
+                    raise DataError("has no transcript to align with")
+                values.append(lattice.parse(example.target))
+            except DataError as error:
+                values.append(DataError(f"{example.id}: {error}"))
+        good = [(e, v) for e, v in zip(examples, values, strict=True) if not _bad(v)]
+        answers = iter(align(*map(list, zip(*good, strict=True))) if good else [])
+        return [v if _bad(v) else next(answers) for v in values]
 
-    def _align(examples: list[Example]) -> list[Alignment | SeqebmError]:
+    def align(examples: list[Example], values: list[Any]) -> list[Alignment | SeqebmError]:
         batch = collate(examples)
         try:
             features, lengths = model.extract(batch.signal, batch.lengths)
-            found = best_paths(
-                lambda *x: lattice.transcripts(*x, batch.targets),
-                features, lengths, batch.ids, Search(), shift,
-            )  # fmt: skip
-        except ValueError as error:
+            known = lattice.meet_known(features, lengths, values)
+            found = known.align(values, batch.ids, shift)
+        except ValueError as error:  # the kernels refuse NaN
             return list(refused(batch.ids, error))
-        answers: list[Alignment | SeqebmError] = []
-        for b, result in enumerate(found):
-            if isinstance(result, SeqebmError):
-                answers.append(result)
-                continue
-            parts = segments(result.trellis.graph(b), result.path, classes)
-            answers.append(
-                Alignment(
-                    batch.ids[b],
-                    batch.targets[b],
-                    result.energy,
-                    *parts,
-                    int(lengths[b]),
-                    shift,
-                    feature_spans(model, examples[b].signal),
-                )
+        return [
+            one
+            if isinstance(one, SeqebmError)
+            else Alignment(
+                example.id, str(example.target), one.energy, *one.segments, int(frames), shift,
+                feature_spans(model, example.signal),
             )
-        return answers
+            for one, example, frames in zip(found, examples, lengths, strict=True)
+        ]  # fmt: skip
 
     yield from in_batches(model, utterances, batch_size, work)
 
 
-def _misfit(lattice: Any, example: Example) -> SeqebmError | None:
-    """Why an example's transcript cannot be aligned, whatever its signal."""
-    if not example.text:
-        return DataError(f"{example.id}: has no transcript to align with")
-    try:
-        lattice.graphs.labels(example.text)
-    except DataError as error:
-        return DataError(f"{example.id}: {error}")
-    return None
+def _bad(value: Any) -> bool:
+    return isinstance(value, SeqebmError)

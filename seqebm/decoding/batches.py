@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TypeVar
+
+import torch
 
 from seqebm.data import ReaderPool, Utterance
 from seqebm.data.batching import Example
-from seqebm.decoding.words import read_example
+from seqebm.data.targets import read_target
 from seqebm.errors import DataError, SeqebmError
 from seqebm.models import Recognizer
 
 Answer = TypeVar("Answer")
+
+
+def read_example(
+    model: Recognizer, utterance: Utterance, pool: ReaderPool | None = None
+) -> Example:
+    """Read one utterance as the model's front-end wants it. Raises :class:`DataError`.
+
+    ``pool`` saves making the readers anew for every utterance.
+    """
+    frontend = model.frontend
+    pool = pool or model.reader_pool()
+    samples = pool.for_path(utterance.path).read(
+        utterance.path, frontend.rate, utterance.start, utterance.stop, frontend.limit
+    )
+    target = read_target(utterance)
+    return Example(utterance.id, torch.from_numpy(samples), target, utterance.speaker)
+
+
+def files_as_utterances(paths: Sequence[Path]) -> list[Utterance]:
+    """One utterance per file, named by its path."""
+    return [Utterance(str(path), path) for path in paths]
 
 
 def in_batches(
@@ -33,7 +57,7 @@ def in_batches(
 
     An utterance that cannot be read gives its error in place of an answer.
     """
-    pool = ReaderPool(model.frontend.reads)
+    pool = model.reader_pool()
     window = batch_size * ahead
     for first in range(0, len(utterances), window):
         results: list[Answer | SeqebmError | None] = []

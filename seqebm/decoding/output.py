@@ -10,11 +10,11 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from seqebm.data.tables import byte_order
-from seqebm.decoding.segments import Floats, Segment
-from seqebm.decoding.transcription import Transcription
+from seqebm.decoding.results import Transcription
 from seqebm.files import write_text
 from seqebm.graphs import Symbols
 from seqebm.graphs import text as openfst
+from seqebm.inference.found import Floats, Segment
 
 
 class _Jsonable(Protocol):

@@ -5,20 +5,20 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from seqebm.decoding.segments import Floats
+from seqebm.inference.found import Floats
 from seqebm.models import Recognizer
 
 
 def feature_spans(model: Recognizer, signal: Tensor) -> Floats | None:
     """``(T, 2)`` seconds at which each feature frame of one signal begins and ends.
 
-    None if the front-end has no ``frame_spans(signal)``, which gives them for its own frames: then
-    frame t begins after t times the shift. A feature frame spans the frames that it subsamples.
+    None if the front-end's frames are equally spaced: then frame t begins after t times the shift.
+    A feature frame spans the frames that it subsamples.
     """
-    method = getattr(model.frontend, "frame_spans", None)
-    if method is None:
+    found = model.frontend.frame_spans(signal)
+    if found is None:
         return None
-    spans = method(signal).cpu().numpy()
+    spans = found.cpu().numpy()
     starts = np.arange(0, len(spans), model.features.subsampling)
     begin = np.minimum.reduceat(spans[:, 0], starts)
     end = np.maximum.reduceat(spans[:, 1], starts)

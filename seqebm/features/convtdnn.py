@@ -7,12 +7,13 @@ from itertools import pairwise
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from seqebm.features.base import FeatureExtractor
 from seqebm.features.masking import NORMS
 from seqebm.features.tdnn import TDNN
 from seqebm.lengths import valid_frames
 
 
-class ConvTDNN(nn.Module):
+class ConvTDNN(FeatureExtractor):
     """2-D convolutions that share weights along frequency, max-pooling over bands, then a TDNN.
 
     A longer or shorter vocal tract moves formants along the mel axis; sharing and pooling along

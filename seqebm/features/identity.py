@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from seqebm.features.base import FeatureExtractor
 from seqebm.hooks import Options as BaseOptions
 
 
-class Identity(nn.Module):
+class Identity(FeatureExtractor):
     """Hands the frames on unchanged."""
 
     Options = BaseOptions

@@ -9,12 +9,13 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from seqebm.errors import ConfigError
+from seqebm.features.base import FeatureExtractor
 from seqebm.features.masking import NORMS
 from seqebm.features.tdnn import TDNN
 from seqebm.lengths import valid_frames
 
 
-class SDNN(nn.Module):
+class SDNN(FeatureExtractor):
     """2-D convolutions and pooling over rows and columns of an image, then a TDNN over columns.
 
     Frames are the columns of an image of ``planes`` feature planes, each frame holding one plane

@@ -7,12 +7,13 @@ from typing import Literal
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from seqebm.features.base import FeatureExtractor
 from seqebm.features.masking import NORMS
 from seqebm.hooks import Options as BaseOptions
 from seqebm.lengths import valid_frames
 
 
-class TDNN(nn.Module):
+class TDNN(FeatureExtractor):
     """A stack of convolution, normalisation, ReLU and dropout, then a linear map to features.
 
     Layer i looks at ``kernels[i]`` frames, ``dilations[i]`` apart, and keeps every

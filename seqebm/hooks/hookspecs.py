@@ -26,27 +26,35 @@ hookimpl = pluggy.HookimplMarker("seqebm")
 
 @hookspec
 def seqebm_register_readers(register):
-    """Register readers of input files. ``factory(options) -> Reader`` (see protocols.Reader)."""
+    """Register readers of input files. ``factory(options)`` makes a :class:`Reader`."""
 
 
 @hookspec
 def seqebm_register_frontends(register):
-    """Register front-ends (signal to feature frames). ``factory(options) -> FrontEnd``."""
+    """Register front-ends (signal to frames). ``factory(options)`` makes a :class:`FrontEnd`."""
 
 
 @hookspec
 def seqebm_register_features(register):
-    """Register trainable extractors. ``factory(options, input_dim) -> FeatureExtractor``."""
+    """Register feature extractors. ``factory(options, input_dim)`` makes a
+    :class:`FeatureExtractor`."""
 
 
 @hookspec
 def seqebm_register_lattices(register):
-    """Register lattices. ``factory(options, input_dim, vocabulary) -> Lattice``."""
+    """Register lattices. ``factory(options, input_dim, vocabulary)`` is a subclass of
+    :class:`Lattice`."""
+
+
+@hookspec
+def seqebm_register_inference(register):
+    """Register ways to search for answers. ``factory(options)`` makes an :class:`Inference`; its
+    options are a subclass of :class:`Search`."""
 
 
 @hookspec
 def seqebm_register_losses(register):
-    """Register losses. ``factory(options) -> Loss``, called with :class:`protocols.Terms`."""
+    """Register losses. ``factory(options)`` makes a :class:`Loss`."""
 
 
 @hookspec

@@ -17,6 +17,7 @@ KINDS = {
     "frontends": "front-end",
     "features": "feature extractor",
     "lattices": "lattice",
+    "inference": "way to search",
     "losses": "loss",
     "preparers": "preparer",
     "exporters": "exporter",

@@ -1,40 +1,60 @@
-"""Inference over a finite answer set: the switch over the words of the vocabulary."""
+"""Answers that can be listed: the switch over the words of the vocabulary."""
 
 from __future__ import annotations
 
-import math
+from abc import abstractmethod
+from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from seqebm.errors import DataError, did_you_mean
-from seqebm.hooks import Answers, Request, Terms
+from seqebm.inference.choice import Choice
+from seqebm.lattices.base import Lattice
 
 
-def free_energy(energies: Tensor, beta: float, dim: int = -1) -> Tensor:
-    """``-1/β log Σ exp(-β E)`` along ``dim``; the minimum at β = ∞. ``+inf`` is impossible.
+@dataclass(frozen=True)
+class Warp:
+    """The best warp of one input onto the winning template of one word.
 
-    A slice in which everything is impossible gives ``+inf``, with zero gradient.
+    Attributes:
+        word: the word.
+        template: which of the word's templates won, from 0.
+        energy: length-normalised energy of the path.
+        path: ``(n, 2)`` int64 of (input frame, template frame).
+        reference: ``(L, D)`` the template.
+        local: ``(T, L)`` local energies, the terrain that the path crosses.
     """
-    if math.isinf(beta):
-        return energies.amin(dim)
-    # logsumexp's backward gives NaN on a slice of only -inf: replace, compute, put inf back.
-    dead = torch.isinf(energies).all(dim, keepdim=True)
-    safe = torch.where(dead, torch.zeros_like(energies), energies)
-    result = -torch.logsumexp(-beta * safe, dim) / beta
-    return result.masked_fill(dead.squeeze(dim), math.inf)
+
+    word: str
+    template: int
+    energy: float
+    path: Tensor
+    reference: Tensor
+    local: Tensor
 
 
-class AnswerSet(nn.Module):
+class AnswerSet(Lattice):
     """Base of the lattices whose answers can be listed: isolated words, characters.
 
-    A subclass implements :meth:`energies`; the clamped, contrastive and offending numbers follow.
+    A subclass implements :meth:`energies`; all else follows.
     """
 
+    answers = "choice"
+
     def __init__(self, vocabulary: tuple[str, ...]) -> None:
-        super().__init__()
-        self.vocabulary = tuple(vocabulary)
+        super().__init__(vocabulary)
         self._index = {word: i for i, word in enumerate(self.vocabulary)}
+
+    @abstractmethod
+    def energies(self, features: Tensor, lengths: Tensor, beta: float) -> Tensor:
+        """``(B, T, D)``, ``(B,)`` -> ``(B, W)`` free energies of the words."""
+
+    def meet(self, features: Tensor, lengths: Tensor) -> Choice:
+        """The energies of all words."""
+        return Choice(
+            lambda beta: self.energies(features, lengths, beta), lengths, self.vocabulary,
+            lambda: min(self.minimum_frames(word) for word in self.vocabulary),
+        )  # fmt: skip
 
     def index(self, target: str) -> int:
         """Place of ``target`` in the vocabulary. Raises :class:`DataError` if it is not there."""
@@ -47,48 +67,18 @@ class AnswerSet(nn.Module):
             )
         return self._index[target]
 
-    def energies(self, features: Tensor, lengths: Tensor, beta: float) -> Tensor:
-        """``(B, T, D)``, ``(B,)`` -> ``(B, W)`` free energies of the words."""
-        raise NotImplementedError
+    def parse(self, target: str) -> int:
+        """Place of a word in the vocabulary. Raises :class:`DataError` if it is not there."""
+        return self.index(target)
 
-    def answers(self, features: Tensor, lengths: Tensor, beta: float) -> Answers:
-        """The free energy of every word."""
-        return Answers(self.energies(features, lengths, beta), self.vocabulary)
-
-    def terms(
-        self,
-        features: Tensor,
-        lengths: Tensor,
-        targets: list[str],
-        beta: float,
-        request: Request = Request(),
-    ) -> Terms:
-        """The three numbers of each item (see :class:`seqebm.hooks.Terms`).
-
-        All are cheap once the energies are there, so all are given. An answer is one position:
-        the cost of a wrong one is 1, Hamming's and the edit distance's alike, and the risk is the
-        probability of all wrong ones.
-        """
-        energies = self.energies(features, lengths, beta)
-        wanted = torch.tensor([self.index(t) for t in targets], device=energies.device)[:, None]
-        correct = energies.gather(1, wanted).squeeze(1)
-        offending = energies.scatter(1, wanted, math.inf).amin(1)
-        risk = None
-        if request.risk:
-            others = free_energy(energies.scatter(1, wanted, math.inf), beta)
-            risk = (
-                torch.sigmoid(beta * (correct - others))
-                if math.isfinite(beta)
-                else ((others < correct).to(energies.dtype) + 0 * energies.amin(1))
-            )
-        if request.cost is not None and request.scale:
-            offending = offending - request.scale
-            energies = energies - request.scale * torch.ones_like(energies).scatter(1, wanted, 0.0)
-        return Terms(correct, free_energy(energies, beta), offending, beta, risk)
+    def text(self, value: int) -> str:
+        """The word at a place."""
+        return self.vocabulary[value]
 
     def minimum_frames(self, target: str) -> int:
         """Fewest feature frames with which ``target`` has a path."""
         return 1
 
-    def initialise(self, features: list[Tensor], targets: list[str]) -> None:
-        """Nothing to set from data."""
+    def warp(self, features: Tensor, word: str) -> Warp | None:
+        """How ``(T, D)`` features are warped onto a word, for pictures; None without a warp."""
+        return None

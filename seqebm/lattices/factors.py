@@ -7,9 +7,10 @@ from typing import Any
 from pydantic import ConfigDict, Field, field_validator
 from torch import Tensor, nn
 
-from seqebm.hooks import Lattice, get_host
+from seqebm.errors import ConfigError
 from seqebm.hooks import Options as BaseOptions
-from seqebm.lattices.answers import AnswerSet
+from seqebm.hooks import get_host
+from seqebm.lattices.answers import AnswerSet, Warp
 
 
 class Sum(AnswerSet):
@@ -56,13 +57,18 @@ class Sum(AnswerSet):
                 input_dim=input_dim,
                 vocabulary=self.vocabulary,
             )
+            if not isinstance(lattice, AnswerSet):
+                raise ConfigError(
+                    f"lattice.parts.{index}: {part.name!r} cannot be added up, as its answers are "
+                    "not those of a list; choose parts such as templates and pooled"
+                )
             self.parts.append(lattice)
 
     def energies(self, features: Tensor, lengths: Tensor, beta: float) -> Tensor:
         """``(B, T, D)``, ``(B,)`` -> ``(B, W)``."""
         total: Any = 0.0
         for scale, part in zip(self.scales, self._lattices(), strict=True):
-            total = total + scale * part.answers(features, lengths, scale * beta).energies
+            total = total + scale * part.energies(features, lengths, scale * beta)
         return total
 
     def minimum_frames(self, target: str) -> int:
@@ -74,13 +80,9 @@ class Sum(AnswerSet):
         for part in self._lattices():
             part.initialise(features, targets)
 
-    @property
-    def align(self) -> Any:
-        """``align`` of the first part that has a warp; no such attribute if none has."""
-        for part in self._lattices():
-            if (align := getattr(part, "align", None)) is not None:
-                return align
-        raise AttributeError("no part of this sum has a warp")
+    def warp(self, features: Tensor, word: str) -> Warp | None:
+        """That of the first part that has one."""
+        return next((w for p in self._lattices() if (w := p.warp(features, word))), None)
 
-    def _lattices(self) -> list[Lattice]:
+    def _lattices(self) -> list[AnswerSet]:
         return list(self.parts)  # type: ignore[arg-type]

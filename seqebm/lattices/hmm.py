@@ -11,35 +11,35 @@ normalisation); Haffner 1993 and Povey et al. 2016 for MMI of a network from a f
 
 from __future__ import annotations
 
-import math
+import copy
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as nnf
 from pydantic import Field
-from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
 
 from seqebm.graphs.lexicon import Lexicon
 from seqebm.graphs.ngram import read_arpa
 from seqebm.hooks import Options as BaseOptions
-from seqebm.hooks import Request, Terms, TextFile
+from seqebm.hooks import TextFile
+from seqebm.inference.trellis import together
+from seqebm.lattices.base import Lattice
 from seqebm.lattices.hmm_graphs import HMMGraphs
-from seqebm.lattices.risk import expected_cost
+from seqebm.lattices.sentences import Sentences, Transcripts
 from seqebm.lattices.tokens import Tokens, split
-from seqebm.lattices.trellis import Prepared, Trellis, together
 
 
-class HMM(nn.Module):
+class HMM(Lattice):
     """Sentences of words, words of units, units of states; one emission class a state.
 
     A frame's emission energies are linear in its features. Tied weights are shared by every place
     where a unit occurs.
     """
 
-    sequential = True  # answers are strings of words
+    answers = "string"
 
     class Options(BaseOptions):
         """Options of the hierarchical HMM."""
@@ -76,7 +76,7 @@ class HMM(nn.Module):
         dropout: float = Field(0.0, ge=0, lt=1, description="on the features, in training")
 
     def __init__(self, options: HMM.Options, input_dim: int, vocabulary: tuple[str, ...]) -> None:
-        super().__init__()
+        super().__init__(vocabulary)
         self.options = options
         if isinstance(options.lexicon, TextFile):
             lexicon = Lexicon.from_text(options.lexicon.text, options.lexicon.name)
@@ -95,10 +95,51 @@ class HMM(nn.Module):
         moves = torch.zeros((self.graphs.weights - 2) // 2, 2)
         self.transitions = nn.Parameter(moves, requires_grad=options.transitions == "learned")
 
-    @staticmethod
-    def split(text: str, options: HMM.Options) -> list[str]:
-        """The tokens of a transcript, of which the vocabulary consists."""
+    @classmethod
+    def tokens(cls, text: str, options: BaseOptions) -> list[str]:
+        """The words, or characters, of a transcript."""
+        assert isinstance(options, HMM.Options)
         return split(text, options.tokens)
+
+    def split(self, text: str) -> list[str]:
+        """The words, or characters, of a transcript."""
+        return self.graphs.split(text)
+
+    @property
+    def words(self) -> Sequence[str]:
+        """Every word of the lexicon."""
+        return tuple(self.graphs.words)
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """``unit.state`` of each emission class."""
+        return tuple(self.graphs.classes)
+
+    def parse(self, target: str) -> tuple[int, ...]:
+        """Labels of the words of a transcript. Raises :class:`DataError` for an unknown word."""
+        return self.graphs.labels(target)
+
+    def text(self, value: Sequence[int]) -> str:
+        """The words of labels."""
+        return self.graphs.text(value)
+
+    def under(self, **grammar: Any) -> Self:
+        """The same model under another grammar, scale or penalty; the parameters are shared.
+
+        Raises :class:`DataError` if nothing that the grammar allows can be written by the model,
+        :class:`ConfigError` if it has both a lexicon and an n-gram model.
+        """
+        other = copy.copy(self)
+        other.lm_scale = grammar.get("lm_scale", self.lm_scale)
+        other.word_penalty = grammar.get("word_penalty", self.word_penalty)
+        lexicon, lm = grammar.get("lexicon"), grammar.get("lm")
+        if lexicon is not None or lm is not None:
+            listed = None
+            if lexicon is not None:
+                listed = [line for line in lexicon.text.splitlines() if line.strip()]
+            arpa = read_arpa(lm.text, lm.name) if lm is not None else None
+            other.graphs = self.graphs.restricted(arpa, listed)
+        return other
 
     def emissions(self, features: Tensor) -> Tensor:
         """``(B, T, D)`` features -> ``(B, T, C)`` energies of the classes."""
@@ -114,65 +155,17 @@ class HMM(nn.Module):
             moves = -nnf.log_softmax(-moves, -1)
         return torch.cat([moves.new_tensor([self.lm_scale, self.word_penalty]), moves.flatten()])
 
-    def trellis(self, features: Tensor, lengths: Tensor) -> Trellis:
-        """The contrastive lattice: all sentences."""
-        return Trellis(self.graphs.full, self.emissions(features), lengths, self.weights())
+    def meet(self, features: Tensor, lengths: Tensor) -> Sentences:
+        """The energies of all sentences."""
+        return Sentences(self.graphs, self.emissions(features), lengths, self.weights())
 
-    def clamped(self, features: Tensor, lengths: Tensor, targets: list[str]) -> Trellis:
-        """The lattice of each item's right answer."""
-        graphs = together([self.graphs.clamped(target) for target in targets])
-        return Trellis(graphs, self.emissions(features), lengths, self.weights())
-
-    def transcripts(self, features: Tensor, lengths: Tensor, targets: list[str]) -> Trellis:
-        """The same without language model and word penalty, which say nothing about times."""
-        graphs = together([self.graphs.transcript(target) for target in targets])
-        return Trellis(graphs, self.emissions(features), lengths, self.weights())
-
-    def terms(
-        self,
-        features: Tensor,
-        lengths: Tensor,
-        targets: list[str],
-        beta: float,
-        request: Request = Request(),
-    ) -> Terms:
-        """The three numbers of each item; those that ``request`` leaves out are NaN."""
-        emissions, weights = self.emissions(features), self.weights()
-        graphs = together([self.graphs.clamped(target) for target in targets])
-        correct = Trellis(graphs, emissions, lengths, weights).free_energy(beta)
-        contrastive = offending = torch.full_like(correct, math.nan)
-        full = Trellis(self.graphs.full, emissions, lengths, weights)
-        if request.cost == "hamming":
-            wrong = _wrong_frames(Trellis(graphs, emissions, lengths, weights), emissions)
-
-        def costly(lattice: Trellis, scale: float) -> Trellis:
-            """All sentences, less ``scale`` times their cost."""
-            if request.cost == "hamming":
-                less = lattice.emissions - scale * wrong
-                return Trellis(lattice.prepared, less, lengths, lattice.weights)
-            own = together([self.graphs.costly(t, scale, request.cap) for t in targets])
-            return Trellis(own, lattice.emissions, lengths, lattice.weights)
-
-        costs = request.cost is not None and request.scale != 0
-        if request.contrastive:
-            contrastive = (costly(full, request.scale) if costs else full).free_energy(beta)
-        if request.offending:
-            rivals = costly(full, request.scale) if costs and request.cost == "hamming" else full
-            offending = self._offending(rivals, targets, beta, request)
-        risk = None
-        if request.risk:
-            exact = full.double()
-            risk = expected_cost(lambda s: costly(exact, s).free_energy(beta), beta)
-            risk = risk.to(correct.dtype)
-        return Terms(correct, contrastive, offending, beta, risk)
-
-    def alignment(self, features: Tensor, lengths: Tensor, targets: list[str]) -> list[Tensor]:
-        """The classes ``(T_i,)`` of each item's frames on the best path of its right answer.
-
-        Empty for an item without any path.
-        """
-        trellis = self.clamped(features, lengths, targets)
-        return [trellis.classes(b, path) for b, path in enumerate(trellis.best_path()[1])]
+    def meet_known(
+        self, features: Tensor, lengths: Tensor, values: Sequence[Sequence[int]]
+    ) -> Transcripts:
+        """Sentences without language model and word penalty, which say nothing about times."""
+        graphs = together([self.graphs.transcript(value) for value in values])
+        classes = self.graphs.inventory
+        return Transcripts(graphs, self.emissions(features), lengths, self.weights(), classes)
 
     @torch.no_grad()
     def usage(self, features: Tensor, lengths: Tensor, targets: list[str]) -> dict[str, int]:
@@ -180,7 +173,7 @@ class HMM(nn.Module):
 
         Of the states of the targets only; CTC has no such weights, so nothing is counted.
         """
-        trellis = self.clamped(features, lengths, targets)
+        trellis = self.meet(features, lengths).clamped([self.parse(t) for t in targets])
         total = np.zeros(self.graphs.weights)
         possible = np.zeros(self.graphs.weights, bool)
         for b, path in enumerate(trellis.best_path()[1]):
@@ -195,73 +188,6 @@ class HMM(nn.Module):
             if possible[2 + k]
         }
 
-    def rivals(
-        self, full: Trellis, targets: list[str], request: Request = Request()
-    ) -> list[str | None]:
-        """The most offending incorrect answer of each item; None if no other has a path.
-
-        It is the sentence of the least path among all whose string of words is not the target,
-        less its edit cost if ``request`` has one. Exact: where the best sentence of all is another
-        one, that is it; only for items that are right already is the graph of all others searched.
-        """
-        if request.cost == "edit" and request.scale:
-            search = [self.graphs.costly(t, request.scale, request.cap, True) for t in targets]
-            return self._sentences(full, range(len(targets)), search)
-        _, paths = full.best_path()
-        found = [full.output(b, path) if path else None for b, path in enumerate(paths)]
-        answers = [None if labels is None else self.graphs.text(labels) for labels in found]
-        wanted = [self.graphs.labels(target) for target in targets]
-        right = [b for b, labels in enumerate(found) if labels == wanted[b]]
-        others = self._sentences(full, right, [self.graphs.rivals(targets[b]) for b in right])
-        for b, answer in zip(right, others, strict=True):
-            answers[b] = answer
-        return answers
-
-    def _sentences(
-        self, full: Trellis, items: Sequence[int], graphs: list[Prepared]
-    ) -> list[str | None]:
-        """The best sentences of some items, each in a graph of its own."""
-        if not items:
-            return []
-        index = torch.tensor(items)
-        search = Trellis(together(graphs), full.emissions[index], full.lengths[index], full.weights)
-        return [
-            self.graphs.text(search.output(b, path)) if path else None
-            for b, path in enumerate(search.best_path()[1])
-        ]
-
-    def _offending(
-        self, full: Trellis, targets: list[str], beta: float, request: Request
-    ) -> Tensor:
-        """F_β of the most offending answer, less its cost; +inf where there is none."""
-        answers = self.rivals(full, targets, request)
-        energies = full.emissions.new_full((len(targets),), math.inf)
-        index = torch.tensor([b for b, answer in enumerate(answers) if answer is not None])
-        if not len(index):
-            return energies
-        graphs = together([self.graphs.clamped(a) for a in answers if a is not None])
-        own = Trellis(graphs, full.emissions[index], full.lengths[index], full.weights)
-        energies = energies.index_put((index,), own.free_energy(beta))
-        if request.cost == "edit" and request.scale:
-            apart = [
-                Levenshtein.distance(self.graphs.split(t), self.graphs.split(a or ""))
-                for t, a in zip(targets, answers, strict=True)
-            ]
-            energies = energies - request.scale * energies.new_tensor(apart).clamp(max=request.cap)
-        return energies
-
     def minimum_frames(self, target: str) -> int:
         """Fewest frames that the transcript needs. Raises DataError for an unknown word."""
-        return int(self.graphs.clamped(target).packed.minimum_frames[0])
-
-    def initialise(self, features: list[Tensor], targets: list[str]) -> None:
-        """Nothing: a flat start."""
-
-
-def _wrong_frames(right: Trellis, emissions: Tensor) -> Tensor:
-    """``(B, T, C)``: 0 at each frame's class on the best path of the right answer, else 1."""
-    wrong = torch.ones_like(emissions)
-    for b, path in enumerate(right.best_path()[1]):
-        classes = right.classes(b, path)
-        wrong[b, torch.arange(len(classes)), classes] = 0
-    return wrong
+        return int(self.graphs.clamped(self.parse(target)).packed.minimum_frames[0])

@@ -34,8 +34,9 @@ from seqebm.graphs.hierarchy import replace
 from seqebm.graphs.lexicon import Lexicon, word_graph
 from seqebm.graphs.ngram import Arpa, ngram
 from seqebm.graphs.product import compose, difference
+from seqebm.inference.segments import Classes
+from seqebm.inference.trellis import Prepared, prepare
 from seqebm.lattices.tokens import Tokens, join, split
-from seqebm.lattices.trellis import Prepared, prepare
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class HMMGraphs:
     Attributes:
         words: names of the output labels, 1 to number of words.
         classes: names of the emission classes, ``unit.state``.
+        inventory: what the classes stand for.
         weights: number of tied weights.
         full: the contrastive graph: all sentences.
     """
@@ -83,11 +85,14 @@ class HMMGraphs:
         if topology == "ctc":
             self.classes = ["blank", *self.units]
             self.weights = 2
+            self.inventory = _ctc_classes(self.classes)
         else:
-            self.classes = [f"{unit}.{k}" for unit in self.units for k in range(states)]
+            states_of = [(unit, states) for unit in self.units]
             if silence_states:
                 self._silence = len(self.words) + 1
-                self.classes += [f"{SILENCE}.{k}" for k in range(silence_states)]
+                states_of.append((SILENCE, silence_states))
+            self.inventory = _state_classes(states_of)
+            self.classes = list(self.inventory.names)
             self.weights = 2 + 2 * len(self.classes)
         self._states, self._silence_states = states, silence_states
         self._models = {
@@ -141,33 +146,33 @@ class HMMGraphs:
         """The transcript of labels."""
         return join((self.words.name(label) for label in labels), self.tokens)
 
-    def clamped(self, text: str) -> Prepared:
+    def clamped(self, labels: Sequence[int]) -> Prepared:
         """The graph of one transcript: all its pronunciations and silences.
 
-        Raises :class:`DataError` for an unknown word or one that the grammar does not allow.
+        Raises :class:`DataError` for one that the grammar does not allow.
         """
-        return _remembered(self._clamped, text, lambda: self._clamp(text))
+        labels = tuple(labels)
+        return _remembered(self._clamped, labels, lambda: self._clamp(labels))
 
-    def transcript(self, text: str) -> Prepared:
-        """The same without the grammar: to align a sentence that it does not allow, too.
+    def transcript(self, labels: Sequence[int]) -> Prepared:
+        """The same without the grammar: to align a sentence that it does not allow, too."""
+        return prepare(self._expand(linear(labels, weights=self.weights)))
 
-        Raises :class:`DataError` for an unknown word.
-        """
-        return prepare(self._expand(linear(self.labels(text), weights=self.weights)))
-
-    def rivals(self, text: str) -> Prepared:
+    def rivals(self, labels: Sequence[int]) -> Prepared:
         """The graph of every sentence but this one."""
-        labels = self.labels(text)
+        labels = tuple(labels)
         return _remembered(
-            self._rivals, text, lambda: prepare(difference(self.full_graph, labels).graph)
+            self._rivals, labels, lambda: prepare(difference(self.full_graph, labels).graph)
         )
 
-    def costly(self, text: str, scale: float, cap: int, rivals: bool = False) -> Prepared:
+    def costly(
+        self, labels: Sequence[int], scale: float, cap: int, rivals: bool = False
+    ) -> Prepared:
         """Every sentence, its energy lessened by ``scale * min(cap, edit distance)`` to this one.
 
         With ``rivals``, every sentence but this one.
         """
-        labels = self.labels(text)
+        labels = tuple(labels)
 
         def make() -> Prepared:
             costs = edit_cost(labels, range(1, len(self.words) + 1), cap)
@@ -176,13 +181,14 @@ class HMMGraphs:
             gain = dataclasses.replace(costs, energy=-scale * costs.energy)
             return prepare(compose(self.full_graph, gain).graph)
 
-        return _remembered(self._rivals, (text, scale, cap, rivals), make)
+        return _remembered(self._rivals, (labels, scale, cap, rivals), make)
 
-    def _clamp(self, text: str) -> Prepared:
-        sentence = compose(self.grammar, linear(self.labels(text))).graph
+    def _clamp(self, labels: tuple[int, ...]) -> Prepared:
+        sentence = compose(self.grammar, linear(labels)).graph
         if not len(sentence.finals):
             raise DataError(
-                f"the language model gives {text!r} no probability; use one with all its words"
+                f"the language model gives {self.text(labels)!r} no probability; use one with all "
+                "its words"
             )
         return prepare(self._expand(sentence))
 
@@ -259,6 +265,26 @@ class HMMGraphs:
         # Silence is no word: it writes nothing.
         heard = np.where(graph.olabel == self._silence, EPSILON, graph.olabel)
         return dataclasses.replace(graph, olabel=heard, isymbols=None, osymbols=self.words)
+
+
+def _ctc_classes(names: Sequence[str]) -> Classes:
+    """The blank, then a class a unit."""
+    count = len(names)
+    blank = np.zeros(count, bool)
+    blank[0] = True
+    return Classes(names, names, np.ones(count, bool), np.zeros(count, bool), blank)
+
+
+def _state_classes(states_of: Sequence[tuple[str, int]]) -> Classes:
+    """A class for each state of each unit: (unit, how many states)."""
+    pairs = [(unit, k) for unit, count in states_of for k in range(count)]
+    return Classes(
+        [f"{unit}.{k}" for unit, k in pairs],
+        [unit for unit, _ in pairs],
+        np.array([k == 0 for _, k in pairs], bool),
+        np.array([unit == SILENCE for unit, _ in pairs], bool),
+        np.zeros(len(pairs), bool),
+    )
 
 
 def _with_silence(graph: Graph, label: int) -> Graph:

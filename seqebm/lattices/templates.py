@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -17,31 +16,11 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from seqebm.hooks import Options as BaseOptions
+from seqebm.inference.free_energy import free_energy
 from seqebm.kernels.warp import ops
 from seqebm.kernels.warp.patterns import Window, get_pattern, minimum_frames
 from seqebm.lattices import template_init
-from seqebm.lattices.answers import AnswerSet, free_energy
-
-
-@dataclass(frozen=True)
-class Alignment:
-    """The best warp of one input onto the winning template of one word.
-
-    Attributes:
-        word: the word.
-        template: which of the word's templates won, from 0.
-        energy: length-normalised energy of the path.
-        path: ``(n, 2)`` int64 of (input frame, template frame).
-        reference: ``(L, D)`` the template.
-        local: ``(T, L)`` local energies, the terrain that the path crosses.
-    """
-
-    word: str
-    template: int
-    energy: float
-    path: Tensor
-    reference: Tensor
-    local: Tensor
+from seqebm.lattices.answers import AnswerSet, Warp
 
 
 class Templates(AnswerSet):
@@ -187,7 +166,7 @@ class Templates(AnswerSet):
         return used
 
     @torch.no_grad()
-    def align(self, features: Tensor, word: str) -> Alignment:
+    def warp(self, features: Tensor, word: str) -> Warp:
         """Warp ``(T, D)`` features onto the best template of ``word`` (Viterbi, β = ∞)."""
         own = (self.word_of == self.index(word)).nonzero().squeeze(1)
         time = torch.tensor([len(features)])
@@ -200,7 +179,7 @@ class Templates(AnswerSet):
         energies = energies / self.pattern.normaliser(time, lengths)
         best = int(energies.argmin())
         length = int(lengths[best])
-        return Alignment(
+        return Warp(
             word,
             best,
             float(energies[best]),

@@ -26,29 +26,13 @@ from pydantic import Field
 from torch import Tensor
 
 from seqebm.hooks import Options as BaseOptions
-from seqebm.hooks import Request, Terms
+from seqebm.inference.terms import Request, Terms
+from seqebm.losses.base import Loss
 
 #: The numbers that a loss may read besides C.
 NOTHING = Request(contrastive=False, offending=False)
 CONTRASTIVE = Request(contrastive=True, offending=False)
 OFFENDING = Request(contrastive=False, offending=True)
-
-
-class Functional:
-    """Base of the losses. ``good`` says whether the loss is good on its own (LeCun & Huang)."""
-
-    Options: type[BaseOptions] = BaseOptions
-    options: BaseOptions
-    good: bool = True
-    margin: float | None = 0.0
-    request: Request = OFFENDING
-
-    def __init__(self, options: BaseOptions | None = None) -> None:
-        self.options = options or self.Options()
-
-    def __call__(self, terms: Terms) -> Tensor:
-        """Loss of each item, ``(B,)``."""
-        raise NotImplementedError
 
 
 class _Margin(BaseOptions):
@@ -97,7 +81,7 @@ class _Weight(BaseOptions):
     gamma: float = Field(1.0, gt=0, description="weight of the contrastive term")
 
 
-class Energy(Functional):
+class Energy(Loss):
     """``C``: pushes the right answer down and pulls nothing up. Collapses unless the
     architecture forbids it (as regression does, E = |G(X) - Y|²). Tutorial, section 2.2.1.
     """
@@ -110,7 +94,7 @@ class Energy(Functional):
         return terms.correct
 
 
-class Perceptron(Functional):
+class Perceptron(Loss):
     """``C - min over all answers``: zero as soon as the right answer is lowest, so no gap is
     created and a flat surface is a minimum too. Tutorial, section 2.2.2; Collins (2002).
     """
@@ -122,7 +106,7 @@ class Perceptron(Functional):
         return terms.correct - torch.minimum(terms.correct, terms.offending)
 
 
-class Hinge(Functional):
+class Hinge(Loss):
     """``max(0, m + C - I)``. Tutorial, section 2.2.3; Taskar et al. (2003) for sequences."""
 
     Options = _Margin
@@ -138,7 +122,7 @@ class Hinge(Functional):
         return nnf.relu(self.margin + terms.correct - terms.offending)
 
 
-class MarginHinge(Functional):
+class MarginHinge(Loss):
     """``max(0, C - min over Y != Yi of (E(Y) - s cost(Y, Yi)))``: the margin grows with the error.
 
     An answer with one wrong label must be higher than the right one by s, an answer with ten by
@@ -161,7 +145,7 @@ class MarginHinge(Functional):
         return nnf.relu(terms.correct - terms.offending)
 
 
-class Log(Functional):
+class Log(Loss):
     """``log(1 + exp(s (C - I))) / s``: a soft hinge with an infinite margin. Tutorial, 2.2.3."""
 
     Options = _Scale
@@ -174,7 +158,7 @@ class Log(Functional):
         return nnf.softplus(scale * (terms.correct - terms.offending)) / scale
 
 
-class LVQ2(Functional):
+class LVQ2(Loss):
     """``min(1, max(0, (C - I) / (δ I)))``, for energies > 0.
 
     The loss of Driancourt, Bottou & Gallinari (1991) for elastic templates: a ramp, bounded so
@@ -203,7 +187,7 @@ class LVQ2(Functional):
         return ratio.clamp(0, 1)
 
 
-class MCE(Functional):
+class MCE(Loss):
     """``σ(s (C - I))``: minimum classification error, a smooth count of errors.
 
     Juang, Hou & Lee (1997). Tutorial, section 2.2.3.
@@ -218,7 +202,7 @@ class MCE(Functional):
         return torch.sigmoid(self.options.scale * (terms.correct - terms.offending))
 
 
-class SquareSquare(Functional):
+class SquareSquare(Loss):
     """``C² + max(0, m - I)²``, for energies bounded below by 0. LeCun & Huang (2005)."""
 
     Options = _Margin
@@ -234,7 +218,7 @@ class SquareSquare(Functional):
         return terms.correct.square() + nnf.relu(self.margin - terms.offending).square()
 
 
-class SquareExponential(Functional):
+class SquareExponential(Loss):
     """``C² + γ exp(-I)``, for energies bounded below by 0. Osadchy, Miller & LeCun (2005)."""
 
     Options = _Weight
@@ -246,7 +230,7 @@ class SquareExponential(Functional):
         return terms.correct.square() + self.options.gamma * torch.exp(-terms.offending)
 
 
-class NLL(Functional):
+class NLL(Loss):
     """``C - F = C + 1/β log Σ exp(-β E)``: negative log-likelihood, MMI in speech.
 
     Pulls up every answer in proportion to its probability; at β = ∞ it is the perceptron loss.
@@ -261,7 +245,7 @@ class NLL(Functional):
         return terms.correct - terms.contrastive
 
 
-class SoftmaxMargin(Functional):
+class SoftmaxMargin(Loss):
     """``C + 1/β log Σ exp(-β (E(Y) - s cost(Y, Yi)))``: NLL against energies that costs lessen.
 
     The soft version of the margin-rescaled hinge, which it becomes at β = ∞: an answer with ten
@@ -295,7 +279,7 @@ class BoostedMMI(SoftmaxMargin):
     options: _Boost
 
 
-class MBR(Functional):
+class MBR(Loss):
     """``Σ_Y P(Y) cost(Y, Yi)``: the expected number of errors, minimum Bayes risk training.
 
     With Hamming's cost on ``hmm`` these are wrong frames (state-level minimum Bayes risk, sMBR),
@@ -323,7 +307,7 @@ class MBR(Functional):
         return terms.risk
 
 
-class MEE(Functional):
+class MEE(Loss):
     """``1 - exp(-β C) / Σ exp(-β E)``: minimum empirical error, one minus the posterior.
 
     Bounded, so robust to label noise. At β = ∞ it is the zero-one loss, whose gradient is zero.

@@ -15,7 +15,7 @@ from seqebm.hooks.registry import validate
 from seqebm.settings import parse_setting
 
 
-class Component(Options):
+class Section(Options):
     """``name`` of a registered component, and its options (validated by the component)."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -24,19 +24,6 @@ class Component(Options):
     def spec(self) -> dict[str, Any]:
         """Name and options as one dict."""
         return self.model_dump()
-
-
-class Inference(Options):
-    """How answers compete."""
-
-    beta: float = Field(1.0, gt=0, description="inverse temperature; .inf takes the minimum")
-    decide: Literal["path", "sentence", "words"] = Field(
-        "path", description="which string of words is the answer: that of the best path, of the "
-        "least free energy (all its paths added), or of the fewest word errors to be expected",
-    )  # fmt: skip
-    candidates: int = Field(
-        10, ge=1, description="strings of words that sentence and words choose from"
-    )
 
 
 class Training(Options):
@@ -82,17 +69,40 @@ class Config(Options):
     plugins: list[str] = Field(
         default_factory=list, description="local plugin files, relative to the config file"
     )
-    frontend: Component
-    features: Component
-    lattice: Component
-    inference: Inference = Inference()
-    loss: Component
+    frontend: Section
+    features: Section
+    lattice: Section
+    inference: Section = Section(name="exact")
+    loss: Section
     training: Training = Training()
 
     @field_validator("frontend", "features", "lattice", "loss", mode="before")
     @classmethod
     def _name_alone(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("inference", mode="before")
+    @classmethod
+    def _exact_unless_named(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value}
+        # `inference: {beta: 20}` is the short form, and what models before 0.2 have.
+        return {"name": "exact", **value} if isinstance(value, dict) else value
+
+    @property
+    def reader(self) -> dict[str, Any]:
+        """Options of the reader, ``frontend.reader``."""
+        value = self.frontend.spec().get("reader", {})
+        if not isinstance(value, dict):
+            raise ConfigError(f"frontend.reader: a mapping of options is expected (got {value!r})")
+        return value
+
+    def spec(self, section: str) -> dict[str, Any]:
+        """Name and options of the component of a section."""
+        spec = getattr(self, section).spec()
+        if section == "frontend":
+            spec.pop("reader", None)  # the reader's, not the front-end's
+        return spec
 
     def checked(self) -> Config:
         """Validate every component's options now, before any data is touched.
@@ -104,12 +114,23 @@ class Config(Options):
         sections = {}
         for section, kind in SECTIONS.items():
             spec = getattr(self, section).spec()
-            name = spec.pop("name")
-            for key, value in registry.get(kind, name).parse(spec, section):
+            options = {k: v for k, v in self.spec(section).items() if k != "name"}
+            for key, value in registry.get(kind, spec["name"]).parse(options, section):
                 if isinstance(value, TextFile) and key in spec:
                     spec[key] = value.model_dump()
-            sections[section] = Component(name=name, **spec)
+            sections[section] = Section(**spec)
         return self.model_copy(update=sections)
+
+    def explicit(self) -> dict[str, Any]:
+        """The configuration with every option that has a default, to compare two."""
+        registry, values = get_host().registry, self.model_dump()
+        for section, kind in SECTIONS.items():
+            spec = self.spec(section)
+            name = spec.pop("name")
+            parsed = registry.get(kind, name).parse(spec, section)
+            values[section] = {"name": name, **parsed.model_dump()}
+        values["frontend"]["reader"] = self.reader
+        return values
 
     def to_yaml(self) -> str:
         """The configuration as YAML text that :func:`load_config` reads back."""
@@ -120,6 +141,7 @@ SECTIONS = {
     "frontend": "frontends",
     "features": "features",
     "lattice": "lattices",
+    "inference": "inference",
     "loss": "losses",
 }
 

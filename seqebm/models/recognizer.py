@@ -2,46 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from seqebm.errors import ModelError
-from seqebm.hooks import (
-    Answers,
-    FeatureExtractor,
-    FrontEnd,
-    Lattice,
-    Loss,
-    Request,
-    Terms,
-    get_host,
-)
+from seqebm.data import ReaderPool
+from seqebm.errors import ConfigError, ModelError, PluginError, UnsupportedError
+from seqebm.features.base import FeatureExtractor, FrontEnd
+from seqebm.hooks import get_host
+from seqebm.inference.energies import Energies
+from seqebm.inference.search import Inference
+from seqebm.inference.terms import Request, Terms
+from seqebm.lattices.base import Lattice
+from seqebm.losses.base import Loss
 from seqebm.models import storage
 from seqebm.models.config import SECTIONS, Config, parse_config
 
 MODEL_FILE = "model.safetensors"
+_BASES: dict[str, type] = {
+    "frontend": FrontEnd, "features": FeatureExtractor, "lattice": Lattice,
+    "inference": Inference, "loss": Loss,
+}  # fmt: skip
 
 
-def vocabulary_of(config: Config, texts: Iterable[str]) -> tuple[str, ...]:
-    """The vocabulary that transcripts give: whole transcripts, or the words that they hold.
-
-    A lattice whose class says ``sequential = True`` has strings of words as answers. If it has a
-    function ``split(text, options)``, this gives the words (or characters) of a transcript.
-    """
-    component = get_host().registry.get("lattices", config.lattice.name)
+def vocabulary_of(config: Config, targets: Iterable[Any]) -> tuple[str, ...]:
+    """The vocabulary that the targets of a corpus give, as the lattice of a config collects it."""
+    spec = config.spec("lattice")
+    component = get_host().registry.get("lattices", spec.pop("name"))
     lattice = component.load()
-    if getattr(lattice, "sequential", False):
-        split: Callable[[str], list[str]] = str.split
-        if hasattr(lattice, "split"):
-            values = {k: v for k, v in config.lattice.spec().items() if k != "name"}
-            split = partial(lattice.split, options=component.parse(values, "lattice"))
-        return tuple(sorted({word for text in texts for word in split(text)}))
-    return tuple(texts)
+    if not (isinstance(lattice, type) and issubclass(lattice, Lattice)):
+        raise ConfigError(
+            f"lattice {component.name!r} of plugin {component.plugin!r} is no subclass of "
+            "seqebm.hooks.Lattice"
+        )
+    return lattice.collect(targets, component.parse(spec, "lattice"))
 
 
 class Recognizer(nn.Module):
@@ -49,8 +46,8 @@ class Recognizer(nn.Module):
 
     Attributes:
         config: what it was built from.
-        vocabulary: the answers, in the order of ``Answers.energies``.
-        beta: inverse temperature of inference.
+        vocabulary: the words of its answers.
+        inference: how answers are searched for.
     """
 
     frontend: FrontEnd
@@ -61,27 +58,71 @@ class Recognizer(nn.Module):
         super().__init__()
         self.config = config = config.checked()
         self.vocabulary = tuple(vocabulary)
-        self.beta = config.inference.beta
         self.frontend = self._make("frontend")
         self.features = self._make("features", input_dim=self.frontend.output_dim)
         self.lattice = self._make(
             "lattice", input_dim=self.features.output_dim, vocabulary=self.vocabulary
         )
+        self.inference: Inference = self._make("inference")
         self.loss: Loss = self._make("loss")
+        if self.config.reader:
+            self.reader_pool()  # that its options fit is known before anything is read
 
     def _make(self, section: str, **context: Any) -> Any:
-        spec = getattr(self.config, section).spec()
-        return get_host().registry.make(SECTIONS[section], spec, section, **context)
+        kind, spec = SECTIONS[section], self.config.spec(section)
+        made = get_host().registry.make(kind, spec, section, **context)
+        base = _BASES[section]
+        if not isinstance(made, base):
+            component = get_host().registry.get(kind, spec["name"])
+            raise PluginError(
+                f"{section} {component.name!r} of plugin {component.plugin!r} gives a "
+                f"{type(made).__name__}, which is no seqebm.hooks.{base.__name__}: its class must "
+                "be derived from that"
+            )
+        return made
+
+    @property
+    def beta(self) -> float:
+        """Inverse temperature of inference."""
+        return self.inference.beta
+
+    @property
+    def frame_shift(self) -> float:
+        """Seconds between feature frames."""
+        return self.frontend.frame_shift * self.features.subsampling
+
+    def reader_pool(self) -> ReaderPool:
+        """The readers of its files, with the options of ``frontend.reader``."""
+        return ReaderPool(self.frontend.reads, options=self.config.reader)
+
+    def searching(self, settings: Mapping[str, Any]) -> Inference:
+        """Its way to search with some options changed; the model stays as it is.
+
+        ``beam`` makes an exact search one within a beam, which gives the best path's answer unless
+        ``decide`` says otherwise.
+
+        Raises :class:`ConfigError` for an option that there is not, or a value out of range.
+        """
+        if not settings:
+            return self.inference
+        spec = self.config.spec("inference")
+        if spec["name"] == "exact" and settings.get("beam") is not None:
+            spec = {k: v for k, v in spec.items() if k not in ("decide", "confidence")}
+            spec["name"] = "beam"
+        spec |= settings
+        return get_host().registry.make(SECTIONS["inference"], spec, "inference")
 
     def extract(self, signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """``(B, N)`` padded signals, ``(B,)`` -> ``(B, T, D)`` features, ``(B,)`` lengths."""
         return self.features(*self.frontend(signal, lengths))
 
-    def answers(self, signal: Tensor, lengths: Tensor) -> Answers:
-        """Free energies of the answers of each item."""
-        return self.lattice.answers(*self.extract(signal, lengths), self.beta)
+    def energies(self, signal: Tensor, lengths: Tensor) -> Energies:
+        """The energies of all answers of each item."""
+        return self.lattice.meet(*self.extract(signal, lengths))
 
-    def forward(self, signal: Tensor, lengths: Tensor, targets: list[str]) -> tuple[Tensor, Terms]:
+    def forward(
+        self, signal: Tensor, lengths: Tensor, targets: Sequence[Any]
+    ) -> tuple[Tensor, Terms]:
         """The loss of each item, ``(B,)``, and the three numbers it was made from.
 
         In training mode a number that the loss does not read may be NaN, and costs are part of the
@@ -92,25 +133,37 @@ class Recognizer(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             if features.dtype in (torch.bfloat16, torch.float16):
                 features = features.float()
-            terms = self.lattice.terms(features, counts, targets, self.beta, self.request)
+            values = [self.lattice.parse(target) for target in targets]
+            energies = self.lattice.meet(features, counts)
+            terms = self.terms(energies, values, self.request)
             losses = self.loss(terms)
             if not self.training and self.request.cost is not None:  # energies without costs
-                terms = self.lattice.terms(features, counts, targets, self.beta)
+                terms = self.terms(energies, values, Request())
             return losses, terms
+
+    def terms(self, energies: Energies, values: Sequence[Any], request: Request) -> Terms:
+        """The numbers of each item that a loss wants.
+
+        Raises :class:`ConfigError`, which names the losses that remain, for a number that the
+        energies cannot give.
+        """
+        try:
+            return energies.terms(values, self.beta, request)
+        except UnsupportedError as error:
+            name, lattice = self.config.loss.name, self.config.lattice.name
+            raise ConfigError(
+                f"loss {name!r} and lattice {lattice!r} do not fit: {error}. Losses that do not "
+                f"read that number: {', '.join(_others(request)) or 'none'}"
+            ) from error
 
     @property
     def request(self) -> Request:
         """What the loss reads; in evaluation mode all three numbers, for the metrics (those of a
         loss with a cost are computed apart, as the cost must not count)."""
-        request: Request = getattr(self.loss, "request", Request())
-        if self.training or request.cost is not None:
+        request = self.loss.request
+        if self.training or request.cost is not None or self.lattice.answers == "array":
             return request
         return request._replace(contrastive=True, offending=True)
-
-    @property
-    def sequential(self) -> bool:
-        """Whether answers are strings of words, not one of a list."""
-        return bool(getattr(self.lattice, "sequential", False))
 
     def save(self, directory: str | Path) -> Path:
         """Write ``model.safetensors`` in ``directory``, atomically. Raises ModelError."""
@@ -165,3 +218,17 @@ class Recognizer(nn.Module):
                 f"{where}: its tensors do not fit this version of the model ({error}). "
                 "Train again, or use the seqebm version that wrote it."
             ) from None
+
+
+def _others(request: Request) -> list[str]:
+    """Names of the losses that read less than ``request``: not F, or else not I either."""
+    registry = get_host().registry
+    found = []
+    for name in registry.names("losses"):
+        loss = registry.get("losses", name).load()
+        if isinstance(loss, type) and issubclass(loss, Loss):
+            reads = loss.request
+            summed = reads.contrastive or reads.risk
+            if not summed if request.contrastive else not (summed or reads.offending):
+                found.append(name)
+    return found

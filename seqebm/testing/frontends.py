@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from seqebm.errors import SeqebmError
+from seqebm.features.base import FrontEnd
 from seqebm.testing import modules
 from seqebm.testing.findings import Finding, Verdict, collect
 
@@ -55,8 +56,10 @@ def check_frontend(make: Callable[[], Any], signals: list[Tensor] | None = None)
 
 
 def _shapes(frontend: Any, padded: Tensor, lengths: Tensor) -> Verdict:
+    if not isinstance(frontend, FrontEnd):
+        return False, "it is no seqebm.hooks.FrontEnd: nothing knows how to ask it"
     for name in ("reads", "rate", "limit", "output_dim", "frame_shift"):
-        if not hasattr(frontend, name):
+        if getattr(frontend, name, None) is None:
             return False, f"it lacks the attribute {name!r} (seqebm.hooks.FrontEnd)"
     frames, counts = frontend(padded, lengths)
     if frames.ndim != 3 or frames.shape[2] != frontend.output_dim:

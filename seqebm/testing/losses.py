@@ -14,26 +14,14 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from seqebm.hooks import Loss, Request
-from seqebm.lattices.answers import AnswerSet
+from seqebm.inference.choice import Choice
+from seqebm.losses.base import Loss
 from seqebm.testing.findings import Finding
 
 _BETAS = (0.3, 1.0, 5.0)
 _TINY = 1e-9
 _GRID = 0.05  # of energies, where the plane of C and I is searched
 _LARGEST = 6.0
-
-
-class _Given(AnswerSet):
-    """An answer set whose energies are given; the first answer is right."""
-
-    def __init__(self, energies: Tensor) -> None:
-        super().__init__(tuple(str(n) for n in range(energies.shape[1])))
-        self.given = energies
-
-    def energies(self, features: Tensor, lengths: Tensor, beta: float) -> Tensor:
-        """The energies that were given."""
-        return self.given
 
 
 def check_loss(loss: Loss, seed: int = 0) -> list[Finding]:
@@ -43,10 +31,12 @@ def check_loss(loss: Loss, seed: int = 0) -> list[Finding]:
         loss: the loss, made with its options.
         seed: of the random energies.
 
-    Returns a finding for each check. A loss may declare ``good`` (its minimum has a gap) and must
-    declare ``margin``; both are compared with what is measured.
+    Returns a finding for each check. What the loss declares, ``good`` (its minimum has a gap) and
+    ``margin``, is compared with what is measured.
     """
     drawn = torch.Generator().manual_seed(seed)
+    if not isinstance(loss, Loss):
+        return [Finding("loss", False, "it is no seqebm.hooks.Loss: nothing knows what it reads")]
     shape = evaluate(loss, torch.ones(3, 2, dtype=torch.float64), 1.0)[0].shape
     if shape != (3,):
         text = f"3 items gave a tensor of shape {tuple(shape)}; wanted: the loss of each, (3,)"
@@ -60,8 +50,9 @@ def evaluate(loss: Loss, energies: Tensor, beta: float) -> tuple[Tensor, Tensor]
     The loss sees what it requests; the other numbers are NaN.
     """
     leaf = energies.detach().clone().requires_grad_()
-    request = getattr(loss, "request", Request())
-    terms = _Given(leaf).terms(leaf, leaf, ["0"] * len(leaf), beta, request)
+    request = loss.request
+    given = Choice(lambda _: leaf, torch.ones(len(leaf), dtype=torch.int64))
+    terms = given.terms([0] * len(leaf), beta, request)
     nothing = torch.full_like(terms.correct, math.nan)
     if not request.contrastive:
         terms = terms._replace(contrastive=nothing)
@@ -100,7 +91,7 @@ def _reads(loss: Loss, drawn: torch.Generator) -> Iterator[Finding]:
     values = torch.rand(50, 4, generator=drawn, dtype=torch.float64) + 0.05
     losses, _ = evaluate(loss, values, 1.0)
     kept = bool(torch.isfinite(losses).all())
-    request = getattr(loss, "request", Request())
+    request = loss.request
     numbers = ("contrastive", "offending", "risk")
     wanted = [n for n in numbers if getattr(request, n)] or ["C alone"]
     yield Finding(
@@ -114,20 +105,20 @@ def _good(loss: Loss) -> Iterator[Finding]:
     axis = torch.arange(_GRID, _LARGEST, _GRID, dtype=torch.float64)
     points = torch.cartesian_prod(axis, axis)
     losses, _ = evaluate(loss, points, 1.0)
-    declared = getattr(loss, "margin", None)
+    declared = loss.margin
     margin = 0.9 * declared if declared else 2 * _GRID
     inside = points[:, 0] + margin < points[:, 1]
     best, rest = float(losses[inside].min()), float(losses[~inside].min())
     met = best < rest - _TINY
-    good = getattr(loss, "good", None)
+    good = loss.good
     text = f"the least loss with C + {margin:.2g} < I is {best:.4g}, elsewhere {rest:.4g}: " + (
         "a minimum has a gap" if met else "a flat surface may be a minimum, it can collapse"
     )
-    yield Finding("condition of LeCun & Huang", good in (None, met), text + _declared(good, met))
+    yield Finding("condition of LeCun & Huang", good == met, text + _declared(good, met))
 
 
 def _declared(good: bool | None, met: bool) -> str:
-    return "" if good in (None, met) else f"; but it declares good = {good}"
+    return "" if good == met else f"; but it declares good = {good}"
 
 
 def _margin(loss: Loss) -> Iterator[Finding]:

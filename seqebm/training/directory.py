@@ -9,6 +9,7 @@ import yaml
 
 from seqebm.errors import ConfigError
 from seqebm.models import Config
+from seqebm.models.config import parse_config
 from seqebm.models.storage import write_bytes
 
 # What may be changed between the first run and a resumed one.
@@ -28,13 +29,23 @@ def claim(exp: Path, config: Config) -> None:
             raise ConfigError(
                 f"{path}: cannot be read ({error}): give another --exp, or delete {exp}"
             ) from error
-        changed = sorted(_differences(before, yaml.safe_load(config.to_yaml())))
+        changed = sorted(_differences(_explicit(before, path), config.explicit()))
         if changed:
             raise ConfigError(
                 f"{exp} holds a run with another config (it differs in "
                 f"{', '.join(changed)}): give another --exp, or delete {exp}"
             )
     write_bytes(path, config.to_yaml().encode())
+
+
+def _explicit(values: Any, path: Path) -> dict[str, Any]:
+    """A configuration as it was written, by this or an earlier version, with all its defaults."""
+    try:
+        return parse_config(values, str(path)).explicit()
+    except ConfigError as error:
+        raise ConfigError(
+            f"{path}: is of another version ({error}): give another --exp, or delete {path.parent}"
+        ) from error
 
 
 def _differences(before: Any, now: Any, path: str = "") -> list[str]:

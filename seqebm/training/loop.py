@@ -18,13 +18,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from seqebm.data import Batch, DataDir, LengthBucketedSampler, SignalDataset, collate
-from seqebm.decoding.diagnosis import batches_of, diagnose
+from seqebm.data.targets import Target
 from seqebm.errors import ConfigError, DataError, InfeasibleError
 from seqebm.files import write_text
-from seqebm.hooks import Terms, get_host
+from seqebm.hooks import get_host
+from seqebm.inference.terms import Terms
 from seqebm.models import Config, Recognizer
 from seqebm.models.recognizer import vocabulary_of
 from seqebm.training import checkpoints, optimisation
+from seqebm.training.diagnosis import batches_of, diagnose
 from seqebm.training.directory import claim
 from seqebm.training.metrics import EnergyMeter, write_history
 
@@ -111,15 +113,16 @@ class _Run:
             )
         return SignalDataset(
             source, frontend.rate, limit=frontend.limit, on_bad=self.training.bad_utterances,
-            check=lambda utterance, _: self._reason(utterance.text),
+            check=lambda _, target: self._reason(target), readers=self.model.reader_pool(),
         )  # fmt: skip
 
-    def _reason(self, text: str | None) -> str | None:
-        """Why a transcript cannot be trained on, or None."""
-        if not text:
-            return "it has no transcript"
+    def _reason(self, target: Target | None) -> str | None:
+        """Why a target cannot be trained on, or None."""
+        if target is None or isinstance(target, str) != (self.model.lattice.answers != "array"):
+            array = self.model.lattice.answers == "array"
+            return "it has no array in target.scp" if array else "it has no transcript"
         try:
-            self.model.lattice.minimum_frames(text)
+            self.model.lattice.minimum_frames(target)
         except DataError as error:  # a word that the model does not know
             return str(error)
         return None
@@ -207,7 +210,7 @@ class _Run:
                 (batch.signal, batch.lengths) for batch in self._batches(self.train_set)
             )
         features: list[Tensor] = []
-        targets: list[str] = []
+        targets: list[Target] = []
         names: list[str] = []
         with torch.no_grad():
             for batch in self._batches(self.train_set):
@@ -217,14 +220,21 @@ class _Run:
                 names += batch.ids
             if init is None:
                 self.model.lattice.initialise(features, targets)
-        needs = {target: self.model.lattice.minimum_frames(target) for target in set(targets)}
         infeasible = {
-            name: f"{len(own)} feature frames, but {target!r} needs {needs[target]}"
-            for name, target, own in zip(names, targets, features, strict=True)
-            if len(own) < needs[target]
+            name: f"{len(own)} feature frames, but {target!r} needs {need}"
+            for name, target, own, need in zip(
+                names, targets, features, self._needs(targets), strict=True
+            )
+            if len(own) < need
         }
         if infeasible:
             self._handle_infeasible(infeasible)
+
+    def _needs(self, targets: list[Target]) -> list[int]:
+        """The fewest frames of each target; of equal transcripts it is found once."""
+        fewest = self.model.lattice.minimum_frames
+        known = {text: fewest(text) for text in {t for t in targets if isinstance(t, str)}}
+        return [known[t] if isinstance(t, str) else fewest(t) for t in targets]
 
     def _start_from(self, path: str) -> None:
         """Take the parameters of a trained model: another loss may go on from there."""

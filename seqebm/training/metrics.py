@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqebm.hooks import Terms
+from seqebm.inference.terms import Terms
 from seqebm.models.storage import write_bytes
 
 # An item is flat, "collapsed", when its energies differ by less than this share of their size.

@@ -91,5 +91,8 @@ def test_a_model_of_isolated_words(tones, tmp_path):
     settings = {**TINY, "training": {**TINY["training"], "epochs": 0}}
     train(parse_config(settings), tones / "train", tmp_path / "exp")
     wav = next((tones / "wav").glob("test-*"))
-    failure = run("--model", tmp_path / "exp", wav, "--text", "up").exception
-    assert isinstance(failure, ConfigError) and "cannot align" in str(failure)
+    result = run("--model", tmp_path / "exp", wav, "--text", "up", "--json")
+    (word,) = json.loads(result.stdout)["words"]
+    assert word["label"] == "up" and word["start"] == 0, "it spans the recording"
+    result = run("--model", tmp_path / "exp", wav, "--text", "upp")
+    assert result.exit_code == 1 and "'upp' is not in the model's vocabulary" in result.stderr

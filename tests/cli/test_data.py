@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from seqebm.cli import data as cli
 from seqebm.data import readers
+from seqebm.data.reader import Reader
 from seqebm.errors import ConfigError, DataError
 from seqebm.hooks import Options, PluginHost, hookimpl, manager
 from seqebm.hooks.manager import PluginInfo
@@ -13,7 +14,7 @@ from seqebm.hooks.manager import PluginInfo
 run = CliRunner().invoke
 
 
-class Reader:
+class Fake(Reader):
     kind = "audio"
     suffixes = (".f32",)
 
@@ -33,7 +34,7 @@ class Plugin:
     @staticmethod
     @hookimpl
     def seqebm_register_readers(register):
-        register("fake", Reader)
+        register("fake", Fake)
 
     @staticmethod
     @hookimpl

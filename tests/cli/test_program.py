@@ -174,9 +174,9 @@ def test_local_plugin(tmp_path, exp, tones):
         textwrap.dedent(
             """
             from seqebm import hookimpl
-            from seqebm.losses.functionals import Functional
+            from seqebm.hooks import Loss
 
-            class Squared(Functional):
+            class Squared(Loss):
                 "The square of C."
                 def __call__(self, terms):
                     return terms.correct.square()

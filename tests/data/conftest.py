@@ -3,10 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from seqebm.data import ReaderPool
+from seqebm.data.reader import Reader
 from seqebm.errors import DataError
 
 
-class FakeReader:
+class FakeReader(Reader):
     """Reads raw float32 at 8 kHz; stands in for the speech plugin's reader."""
 
     kind = "audio"
@@ -31,6 +33,11 @@ class FakeReader:
 @pytest.fixture
 def reader():
     return FakeReader()
+
+
+@pytest.fixture
+def pool(reader):
+    return ReaderPool("audio", [reader])
 
 
 @pytest.fixture

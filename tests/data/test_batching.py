@@ -131,9 +131,9 @@ def test_collate_names_the_odd_one():
         collate([])
 
 
-def test_dataset_reads_once_and_serves_a_loader(make_dir, reader):
+def test_dataset_reads_once_and_serves_a_loader(make_dir, reader, pool):
     directory = make_dir(text="a one\nb two\nc one\n", utt2spk="a s\nb s\nc t\n")
-    data = SignalDataset(DataDir.load(directory), 8000, reader=reader)
+    data = SignalDataset(DataDir.load(directory), 8000, readers=pool)
     assert data.lengths.tolist() == [100, 101, 102]
     sampler = LengthBucketedSampler(data.lengths, 2, seed=1)
     seen = {}
@@ -147,8 +147,8 @@ def test_dataset_reads_once_and_serves_a_loader(make_dir, reader):
     assert reader.reads == ["a", "b", "c"]
 
 
-def test_the_cache_is_bounded(make_dir, reader):
-    data = SignalDataset(DataDir.load(make_dir()), 8000, reader=reader, cache_bytes=4 * 205)
+def test_the_cache_is_bounded(make_dir, reader, pool):
+    data = SignalDataset(DataDir.load(make_dir()), 8000, readers=pool, cache_bytes=4 * 205)
     assert data.cached_bytes == 4 * 201  # a and b
     reader.reads.clear()
     for _ in range(2):
@@ -162,22 +162,22 @@ def spoil(directory):
     np.array([0, np.nan], np.float32).tofile(directory / "c.f32")
 
 
-def test_all_bad_utterances_are_named_at_once(make_dir, reader):
+def test_all_bad_utterances_are_named_at_once(make_dir, reader, pool):
     directory = make_dir("abcd")
     spoil(directory)
     with pytest.raises(DataError) as caught:
-        SignalDataset(DataDir.load(directory), 8000, reader=reader)
+        SignalDataset(DataDir.load(directory), 8000, readers=pool)
     message = str(caught.value)
     assert "3 of 4 utterances" in message
     for part in ("  a: ", "not audio", "  b: ", "no samples", "  c: ", "NaN"):
         assert part in message
 
 
-def test_bad_utterances_can_be_skipped(make_dir, reader, caplog):
+def test_bad_utterances_can_be_skipped(make_dir, reader, pool, caplog):
     directory = make_dir("abcd")
     spoil(directory)
     with caplog.at_level(logging.WARNING):
-        data = SignalDataset(DataDir.load(directory), 8000, reader=reader, on_bad="skip")
+        data = SignalDataset(DataDir.load(directory), 8000, readers=pool, on_bad="skip")
     assert [u.id for u in data.utterances] == ["d"]
     assert sorted(data.bad) == ["a", "b", "c"]
     assert len(data) == len(data.lengths) == 1
@@ -185,20 +185,20 @@ def test_bad_utterances_can_be_skipped(make_dir, reader, caplog):
     assert "3 of 4" in caplog.text
 
 
-def test_skipping_everything_is_an_error(make_dir, reader):
+def test_skipping_everything_is_an_error(make_dir, reader, pool):
     directory = make_dir()
     spoil(directory)
     with pytest.raises(DataError, match="Nothing is left"):
-        SignalDataset(DataDir.load(directory), 8000, reader=reader, on_bad="skip")
+        SignalDataset(DataDir.load(directory), 8000, readers=pool, on_bad="skip")
 
 
-def test_the_limit_and_an_extra_check(make_dir, reader):
+def test_the_limit_and_an_extra_check(make_dir, reader, pool):
     data = DataDir.load(make_dir())
 
-    def check(utterance, samples):
-        return "too short" if len(samples) < 101 else None
+    def check(utterance, target):
+        return f"no {target} in it" if utterance.id == "a" else None
 
-    dataset = SignalDataset(data, 8000, reader=reader, on_bad="skip", check=check)
-    assert dataset.bad == {"a": "too short"}
-    dataset = SignalDataset(data, 8000, reader=reader, on_bad="skip", limit=101 / 8000)
+    dataset = SignalDataset(data, 8000, readers=pool, on_bad="skip", check=check)
+    assert dataset.bad == {"a": "no None in it"}
+    dataset = SignalDataset(data, 8000, readers=pool, on_bad="skip", limit=101 / 8000)
     assert list(dataset.bad) == ["c"]

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from seqebm.data import readers
+from seqebm.data.reader import Reader
 from seqebm.data.readers import ReaderPool
 from seqebm.errors import DataError
 from seqebm.hooks import PluginHost, hookimpl
@@ -11,7 +12,7 @@ from seqebm.hooks.manager import PluginInfo
 
 
 def reader_class(kind_, *suffixes_):
-    class Reader:
+    class Fake(Reader):
         kind = kind_
         suffixes = suffixes_
 
@@ -21,7 +22,7 @@ def reader_class(kind_, *suffixes_):
         def read(self, path, rate, start=None, stop=None, limit=None):
             return None
 
-    return Reader
+    return Fake
 
 
 @pytest.fixture

@@ -11,11 +11,13 @@ import torch
 from toy import RATE, sweep
 
 from seqebm.data import DataDir
-from seqebm.decoding.pictures import plot_history, plot_recognition
-from seqebm.decoding.words import Recognition, files_as_utterances, read_example, recognise
+from seqebm.decoding.batches import files_as_utterances, read_example
+from seqebm.decoding.decoder import recognise_utterances
+from seqebm.decoding.results import Recognition
 from seqebm.errors import DataError, InfeasibleError, ModelError, SeqebmError
 from seqebm.models import Recognizer
 from seqebm.models.config import override, parse_config
+from seqebm.pictures.recognition import plot_history, plot_recognition
 from seqebm.training import train
 
 
@@ -36,7 +38,7 @@ def model(exp):
 
 def test_answers(model, tones):
     utterances = DataDir.load(tones / "test").utterances
-    answers = list(recognise(model, utterances, batch_size=4))
+    answers = list(recognise_utterances(model, utterances, {"batch_size": 4}))
     assert [a.id for a in answers] == [u.id for u in utterances]
     assert sum(a.word == u.text for a, u in zip(answers, utterances, strict=True)) >= 8
     for answer in answers:
@@ -50,8 +52,8 @@ def test_answers(model, tones):
 
 def test_batching_does_not_change_answers(model, tones):
     utterances = DataDir.load(tones / "test").utterances
-    one = list(recognise(model, utterances, batch_size=1))
-    many = list(recognise(model, utterances, batch_size=9))
+    one = list(recognise_utterances(model, utterances, {"batch_size": 1}))
+    many = list(recognise_utterances(model, utterances, {"batch_size": 9}))
     for a, b in zip(one, many, strict=True):
         assert a.word == b.word and a.energy == pytest.approx(b.energy, abs=1e-4)
 
@@ -67,7 +69,7 @@ def test_bad_files_do_not_cost_the_good_ones(model, tmp_path):
     soundfile.write(tmp_path / "short.wav", good[:30], RATE)
     names = ["good.flac", "empty.wav", "text.wav", "none.wav", "stereo.wav", "missing.wav"]
     utterances = files_as_utterances([tmp_path / n for n in names])
-    results = list(recognise(model, utterances))
+    results = list(recognise_utterances(model, utterances))
     assert [isinstance(r, Recognition) for r in results] == [True, False, False, False, True, False]
     for name, result in zip(names, results, strict=True):
         if isinstance(result, DataError):
@@ -79,7 +81,7 @@ def test_too_short_is_named_not_infinite(model, tones, tmp_path):
     lattice = model.lattice
     soundfile.write(tmp_path / "short.wav", np.full(200, 0.1, np.float32), RATE)
     assert lattice.minimum_frames("up") == 3
-    (result,) = recognise(model, files_as_utterances([tmp_path / "short.wav"]))
+    (result,) = recognise_utterances(model, files_as_utterances([tmp_path / "short.wav"]))
     assert isinstance(result, InfeasibleError)
     assert "short.wav: too short" in str(result) and "at least 3 feature frames" in str(result)
 
@@ -89,7 +91,7 @@ def test_a_model_with_nan_weights_says_so(exp, tones):
     with torch.no_grad():
         broken.lattice.references.fill_(float("nan"))
     utterances = DataDir.load(tones / "test").utterances[:1]
-    (result,) = recognise(broken, utterances)
+    (result,) = recognise_utterances(broken, utterances)
     assert isinstance(result, SeqebmError) and "nan" in str(result).lower()
 
 
@@ -116,7 +118,7 @@ def test_tensors_of_another_architecture(exp, tmp_path):
 
 def test_pictures(model, tones, tmp_path):
     utterance = DataDir.load(tones / "test").utterances[0]
-    (answer,) = recognise(model, [utterance])
+    (answer,) = recognise_utterances(model, [utterance])
     plot_recognition(model, read_example(model, utterance), answer, tmp_path / "a" / "warp.png")
     row = {"epoch": 1, "train_loss": 1.0, "train_gap": 0.1, "train_accuracy": 0.5}
     plot_history([row, {**row, "epoch": 2}], tmp_path / "history.png")

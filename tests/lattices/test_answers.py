@@ -6,11 +6,13 @@ import math
 
 import pytest
 import torch
+from asking import terms_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from seqebm.errors import DataError
-from seqebm.lattices.answers import AnswerSet, free_energy
+from seqebm.inference.free_energy import free_energy
+from seqebm.lattices.answers import AnswerSet
 
 
 class Fixed(AnswerSet):
@@ -56,7 +58,7 @@ def test_impossible_answers(beta):
 @pytest.mark.parametrize("beta", [0.5, 3.0, math.inf])
 def test_three_numbers(beta):
     energies = torch.tensor([[1.0, 0.5, 2.0], [0.1, 0.2, 0.3]], dtype=torch.float64)
-    terms = Fixed(energies).terms(None, None, ["yes", "maybe"], beta)
+    terms = terms_of(Fixed(energies), energies, torch.ones(2), ["yes", "maybe"], beta)
     assert terms.correct.tolist() == [1.0, 0.3]
     assert terms.offending.tolist() == [0.5, 0.1]
     torch.testing.assert_close(terms.contrastive, free_energy(energies, beta))
@@ -64,4 +66,4 @@ def test_three_numbers(beta):
 
 def test_unknown_word_is_named_with_the_nearest():
     with pytest.raises(DataError, match=r"'mayb'.*yes, no, maybe.*Did you mean 'maybe'"):
-        Fixed(torch.zeros(1, 3)).terms(None, None, ["mayb"], 1.0)
+        Fixed(torch.zeros(1, 3)).parse("mayb")

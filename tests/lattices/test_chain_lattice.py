@@ -5,12 +5,13 @@ import math
 
 import pytest
 import torch
+from asking import terms_of
 from torch import nn
 
 from seqebm.errors import ConfigError, DataError
 from seqebm.hooks import Request, get_host
+from seqebm.inference.free_energy import free_energy
 from seqebm.kernels.chain import reference
-from seqebm.lattices.answers import free_energy
 from seqebm.lattices.chain import Chain
 
 NAMES = get_host().registry.names("losses")
@@ -34,7 +35,7 @@ def make(name="none", positive=False):
 
 def items(lattice, features):
     """Each item for the reference, and the numbers of its target's labels."""
-    parts = lattice.labellings(features, LENGTHS)
+    parts = lattice.meet(features, LENGTHS)
     model = [p.detach().numpy() for p in (parts.transitions, parts.start, parts.final)]
     for b, (n, target) in enumerate(zip(LENGTHS.tolist(), TARGETS, strict=True)):
         labels = [VOCABULARY.index(name) for name in target.split()]
@@ -46,8 +47,8 @@ def items(lattice, features):
 def test_terms_are_those_of_brute_force(normalisation, beta):
     lattice, features = make(normalisation)
     features[1, 2:] = 99.0  # padding
-    terms = lattice.terms(features, LENGTHS, TARGETS, beta)
-    costly = lattice.terms(features, LENGTHS, TARGETS, beta, Request(cost="hamming", scale=0.7))
+    terms = terms_of(lattice, features, LENGTHS, TARGETS, beta)
+    costly = terms_of(lattice, features, LENGTHS, TARGETS, beta, Request(cost="hamming", scale=0.7))
     for b, (one, labels) in enumerate(items(lattice, features)):
         assert terms.correct[b].item() == pytest.approx(reference.path_energy(one, labels))
         assert terms.contrastive[b].item() == pytest.approx(reference.free_energy(one, beta))
@@ -55,7 +56,7 @@ def test_terms_are_those_of_brute_force(normalisation, beta):
         rival = reference.offending(one, labels, 0.7)
         assert costly.offending[b].item() == pytest.approx(rival)
     # Softmax-margin and minimum Bayes risk: every labelling, listed.
-    risky = lattice.terms(features, LENGTHS, TARGETS, beta, Request(cost="hamming", risk=True))
+    risky = terms_of(lattice, features, LENGTHS, TARGETS, beta, Request(cost="hamming", risk=True))
     for b, (boosted, risk) in enumerate(listed(lattice, features, beta)):
         assert costly.contrastive[b].item() == pytest.approx(boosted.item())
         assert risky.risk[b].item() == pytest.approx(risk.item(), abs=1e-7)
@@ -63,7 +64,7 @@ def test_terms_are_those_of_brute_force(normalisation, beta):
 
 def listed(lattice, features, beta):
     """F_β of the energies less 0.7 a wrong label, and the expected number of wrong labels."""
-    parts = lattice.labellings(features, LENGTHS)
+    parts = lattice.meet(features, LENGTHS)
     for b, (n, target) in enumerate(zip(LENGTHS.tolist(), TARGETS, strict=True)):
         labels = [VOCABULARY.index(name) for name in target.split()]
         energies, costs = [], []
@@ -83,7 +84,7 @@ def test_the_gradient_of_the_risk_is_that_of_brute_force(normalisation):
     features.requires_grad_()
     wanted = [features, *(p for p in lattice.parameters() if p.requires_grad)]
     request = Request(False, False, "hamming", 0.0, risk=True)
-    found = lattice.terms(features, LENGTHS, TARGETS, 0.8, request).risk.sum()
+    found = terms_of(lattice, features, LENGTHS, TARGETS, 0.8, request).risk.sum()
     truth = sum(risk for _, risk in listed(lattice, features, 0.8))
     pairs = zip(
         torch.autograd.grad(found, wanted, allow_unused=True),
@@ -99,10 +100,15 @@ def test_every_loss_runs_with_the_numbers_that_it_requests(name):
     lattice, features = make(positive=True)
     features.requires_grad_()
     loss = get_host().registry.make("losses", {"name": name}, "loss")
-    values = loss(lattice.terms(features, LENGTHS, TARGETS, 1.0, loss.request))
+    values = loss(terms_of(lattice, features, LENGTHS, TARGETS, 1.0, loss.request))
     values.sum().backward()
-    everything = lattice.terms(
-        features, LENGTHS, TARGETS, 1.0, loss.request._replace(contrastive=True, offending=True)
+    everything = terms_of(
+        lattice,
+        features,
+        LENGTHS,
+        TARGETS,
+        1.0,
+        loss.request._replace(contrastive=True, offending=True),
     )
     assert torch.equal(loss(everything), values)
     assert bool(torch.isfinite(values).all())
@@ -112,13 +118,13 @@ def test_every_loss_runs_with_the_numbers_that_it_requests(name):
 
 def test_what_is_not_requested_is_nan():
     lattice, features = make()
-    terms = lattice.terms(features, LENGTHS, TARGETS, 1.0, Request(False, False))
+    terms = terms_of(lattice, features, LENGTHS, TARGETS, 1.0, Request(False, False))
     assert bool(torch.isnan(terms.contrastive).all() and torch.isnan(terms.offending).all())
 
 
 def test_local_normalisation_makes_probabilities_of_labellings():
     lattice, features = make("local")
-    free = lattice.labellings(features, LENGTHS).free_energy(1.0)
+    free = lattice.meet(features, LENGTHS).free_energy(1.0)
     assert torch.allclose(free, torch.zeros_like(free), atol=1e-12)
     assert not lattice.final.requires_grad
     # The chain rule: the probability of the first label, then of each given the one before.
@@ -127,7 +133,7 @@ def test_local_normalisation_makes_probabilities_of_labellings():
     expected = torch.log_softmax(scores[0, 0] - lattice.start, 0)[y[0]]
     for t in range(1, 4):
         expected += torch.log_softmax(scores[0, t] - lattice.transitions[y[t - 1]], 0)[y[t]]
-    correct = lattice.terms(features, LENGTHS, TARGETS, 1.0).correct[0]
+    correct = terms_of(lattice, features, LENGTHS, TARGETS, 1.0).correct[0]
     assert torch.allclose(correct, -expected)
 
 
@@ -144,21 +150,24 @@ def test_local_normalisation_has_label_bias():
             lattice.start.copy_(torch.tensor([0.0, far, 0.1]))
         # First frame: nothing is seen; second frame: clearly VERB.
         seen = torch.tensor([[[0.0, 0, 0], [0, 0, 1]]], dtype=torch.float64)
-        results[normalisation] = lattice.best_path(seen, torch.tensor([2]))[0].text
+        best = lattice.meet(seen, torch.tensor([2])).best()[0][0]
+        results[normalisation] = lattice.text(best.value)
     assert results == {"none": "VERB VERB", "local": "DET NOUN"}
 
 
 def test_answers():
     lattice, features = make()
-    answers = lattice.best_path(features, LENGTHS)
-    ranked = lattice.n_best(features, LENGTHS, 3)
-    posteriors = lattice.posteriors(features, LENGTHS, 2.0)
+    with torch.no_grad():
+        labellings = lattice.meet(features, LENGTHS)
+        answers, ranked = labellings.best(), labellings.best(3)
+        posteriors = labellings.posteriors(2.0)[1]
     for b, (one, _) in enumerate(items(lattice, features)):
         every = sorted(reference.labellings(one))[:3]
         texts = [" ".join(VOCABULARY[i] for i in y) for _, y in every]
-        assert [a.text for a in ranked[b]] == texts
+        assert [lattice.text(a.value) for a in ranked[b]] == texts
         assert [a.energy for a in ranked[b]] == pytest.approx([e for e, _ in every])
-        assert answers[b].text == texts[0] and answers[b].energy == pytest.approx(every[0][0])
+        assert answers[b][0].value == ranked[b][0].value
+        assert answers[b][0].energy == pytest.approx(every[0][0])
         own = torch.tensor(reference.posteriors(one, 2.0)[0])
         assert torch.allclose(posteriors[b, : len(own)], own)
 
@@ -166,11 +175,11 @@ def test_answers():
 def test_errors_say_what_is_wrong():
     lattice, features = make()
     with pytest.raises(DataError, match="item 1 has 3 labels and 2 feature frames"):
-        lattice.terms(features, LENGTHS, [TARGETS[0], "DET NOUN VERB", "VERB"], 1.0)
+        terms_of(lattice, features, LENGTHS, [TARGETS[0], "DET NOUN VERB", "VERB"], 1.0)
     with pytest.raises(DataError, match=r"'NUON' is not.*Did you mean 'NOUN'"):
-        lattice.terms(features, LENGTHS, [TARGETS[0], "NUON VERB", "VERB"], 1.0)
+        terms_of(lattice, features, LENGTHS, [TARGETS[0], "NUON VERB", "VERB"], 1.0)
     with pytest.raises(ConfigError, match=r"no cost 'edit': set loss\.cost to hamming"):
-        lattice.terms(features, LENGTHS, TARGETS, 1.0, Request(cost="edit"))
+        terms_of(lattice, features, LENGTHS, TARGETS, 1.0, Request(cost="edit"))
     assert lattice.minimum_frames("DET NOUN") == 2
 
 
@@ -178,8 +187,8 @@ def test_padding_beyond_the_longest_item_changes_nothing():
     lattice, features = make("local")
     wide = torch.cat([features, torch.full((3, 4, 5), 7.0, dtype=torch.float64)], 1)
     for a, b in zip(
-        lattice.terms(features, LENGTHS, TARGETS, 1.0)[:3],
-        lattice.terms(wide, LENGTHS, TARGETS, 1.0)[:3],
+        terms_of(lattice, features, LENGTHS, TARGETS, 1.0)[:3],
+        terms_of(lattice, wide, LENGTHS, TARGETS, 1.0)[:3],
         strict=True,
     ):
         assert torch.allclose(a, b, rtol=1e-12)

@@ -6,11 +6,12 @@ import math
 
 import pytest
 import torch
+from asking import terms_of
 
 from seqebm.graphs import Graph
 from seqebm.hooks import get_host
-from seqebm.lattices.dag import Dag
-from seqebm.lattices.trellis import Trellis, prepare
+from seqebm.inference.dag import Dag
+from seqebm.inference.trellis import Trellis, prepare
 
 LOSSES = get_host().registry.names("losses")
 WORDS = ("a", "b", "c")
@@ -39,7 +40,7 @@ def from_features(name, loss, beta):
     lattice = get_host().registry.make("lattices", spec, "lattice", input_dim=3, vocabulary=WORDS)
     lattice = lattice.double().eval()
     features, lengths = torch.randn(2, 4, 3, dtype=torch.float64), torch.tensor([4, 2])
-    targets = STRINGS if getattr(lattice, "sequential", False) else ["a", "c"]
+    targets = STRINGS if lattice.answers == "string" else ["a", "c"]
     seen = [f[:n] for f, n in zip(features, lengths, strict=True)]
     lattice.initialise([*seen, *seen], [*targets, "b", "b"])
     with torch.no_grad():
@@ -48,7 +49,7 @@ def from_features(name, loss, beta):
                 value.sub_(5.0)
     features[1, 2:] = 99.0
     features.requires_grad_()
-    values = loss(lattice.terms(features, lengths, targets, beta, loss.request))
+    values = loss(terms_of(lattice, features, lengths, targets, beta, loss.request))
     trained = [p for p in lattice.parameters() if p.requires_grad]
     found = torch.autograd.grad(values.sum(), [features, *trained], allow_unused=True)
     return values, [g for g in found if g is not None]

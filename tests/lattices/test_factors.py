@@ -52,13 +52,18 @@ def test_initialise_align_and_gradients():
     lattice = make(PARTS).train()
     features = [torch.randn(6, 5) for _ in range(6)]
     lattice.initialise(features, list("abcabc"))
-    assert lattice.align(features[1], "b").word == "b"
+    assert lattice.warp(features[1], "b").word == "b"
     lattice.energies(torch.stack(features), torch.full((6,), 6), 2.0).sum().backward()
     assert all(p.grad is not None for p in lattice.parameters())
 
 
 def test_no_part_has_a_warp():
-    assert not hasattr(make([{"name": "pooled"}, {"name": "pooled"}]), "align")
+    assert make([{"name": "pooled"}, {"name": "pooled"}]).warp(torch.zeros(6, 5), "b") is None
+
+
+def test_only_listed_answers_add_up():
+    with pytest.raises(ConfigError, match=r"lattice.parts.1: 'hmm' cannot be added up"):
+        make([{"name": "pooled"}, {"name": "hmm"}])
 
 
 def test_bad_parts():

@@ -8,10 +8,11 @@ import math
 
 import pytest
 import torch
+from asking import clamped, terms_of
 
 from seqebm.errors import DataError
 from seqebm.hooks import Request, TextFile
-from seqebm.lattices.answers import free_energy
+from seqebm.inference.free_energy import free_energy
 from seqebm.lattices.hmm import HMM
 from seqebm.losses import functionals
 
@@ -100,7 +101,7 @@ def test_terms_equal_the_oracle(options, beta):
     features = torch.randn(3, 5, 3, dtype=torch.float64)
     lengths = torch.tensor([5, 4, 3])
     targets = ["a", "a b", "b"]
-    terms = lattice.terms(features, lengths, targets, beta)
+    terms = terms_of(lattice, features, lengths, targets, beta)
     emissions = lattice.emissions(features).detach()
     for b, target in enumerate(targets):
         own = emissions[b, : lengths[b]]
@@ -127,8 +128,8 @@ def test_every_loss_trains():
                  "SquareSquare", "SquareExponential"):  # fmt: skip
         lattice = model(seed=3)
         loss = getattr(functionals, name)()
-        request = getattr(loss, "request", Request())
-        terms = lattice.terms(features, lengths, ["b b", "a b"], 1.0, request)
+        request = loss.request
+        terms = terms_of(lattice, features, lengths, ["b b", "a b"], 1.0, request)
         loss(terms).sum().backward()
         assert torch.isfinite(lattice.linear.weight.grad).all(), name
         assert bool(lattice.linear.weight.grad.abs().sum() > 0) or name == "Perceptron"
@@ -138,7 +139,7 @@ def test_ctc_is_the_energy_loss_of_local_normalisation():
     lattice = model(topology="ctc", normalisation="local", lexicon="words")
     features, lengths = torch.randn(3, 7, 3, dtype=torch.float64), torch.tensor([7, 5, 3])
     targets = ["a b b", "b a", "b"]
-    found = lattice.terms(features, lengths, targets, 1.0).correct
+    found = terms_of(lattice, features, lengths, targets, 1.0).correct
     expected = torch.nn.functional.ctc_loss(
         -lattice.emissions(features).transpose(0, 1),
         torch.tensor([1, 2, 2, 2, 1, 2]), lengths, torch.tensor([3, 2, 1]), reduction="none",
@@ -156,7 +157,7 @@ def test_minimum_frames_and_unknown_words():
 def test_too_few_frames_are_infeasible_without_gradient():
     lattice = model(states=3)
     features = torch.randn(1, 5, 3, dtype=torch.float64, requires_grad=True)
-    correct = lattice.terms(features, torch.tensor([5]), ["b b"], 1.0, Request(False, False))[0]
+    correct = terms_of(lattice, features, torch.tensor([5]), ["b b"], 1.0, Request(False, False))[0]
     assert correct.isinf().all()
 
 
@@ -168,7 +169,7 @@ def test_margin_rescaling(cost, beta):
     features, lengths = torch.randn(2, 5, 3, dtype=torch.float64), torch.tensor([5, 4])
     targets = ["a b", "b b a"]
     request = Request(False, True, cost, 0.8, 2)
-    found = lattice.terms(features, lengths, targets, beta, request).offending
+    found = terms_of(lattice, features, lengths, targets, beta, request).offending
     emissions = lattice.emissions(features).detach()
     for b, target in enumerate(targets):
         wanted = tuple(target.split())
@@ -184,9 +185,9 @@ def test_margin_rescaling(cost, beta):
                     cut = 0.8 * min(2, distance(words, wanted))
                 else:
                     # The frames of the best path of the right answer are the reference.
-                    aligned = lattice.alignment(features[b : b + 1], lengths[b : b + 1], [target])
+                    aligned = alignment(lattice, features[b : b + 1], lengths[b : b + 1], target)
                     changed = own - 0.8
-                    changed[torch.arange(len(own)), aligned[0]] += 0.8
+                    changed[torch.arange(len(own)), aligned] += 0.8
                     energies = oracle(lattice, changed, words)
                 if energies and min(energies) - cut < best - 1e-9:
                     best, ties = min(energies) - cut, []
@@ -203,14 +204,14 @@ def test_softmax_margin_and_minimum_bayes_risk(cost, beta):
     features, lengths = torch.randn(2, 5, 3, dtype=torch.float64), torch.tensor([5, 4])
     targets = ["a b", "b b a"]
     request = Request(True, False, cost, 0.8, 2, risk=True)
-    found = lattice.terms(features, lengths, targets, beta, request)
-    plain = lattice.terms(features, lengths, targets, beta, request._replace(scale=0.0))
+    found = terms_of(lattice, features, lengths, targets, beta, request)
+    plain = terms_of(lattice, features, lengths, targets, beta, request._replace(scale=0.0))
     assert torch.equal(found.risk, plain.risk)
     emissions = lattice.emissions(features).detach()
-    posteriors = lattice.trellis(features, lengths).posteriors(beta)[1]
+    posteriors = lattice.meet(features, lengths).posteriors(beta)[1]
     for b, target in enumerate(targets):
         own = emissions[b, : lengths[b]]
-        aligned = lattice.alignment(features[b : b + 1], lengths[b : b + 1], [target])[0]
+        aligned = alignment(lattice, features[b : b + 1], lengths[b : b + 1], target)
         changed = own - 0.8
         changed[torch.arange(len(own)), aligned] += 0.8
         pairs = []
@@ -241,10 +242,16 @@ def test_gradient_of_the_risk(cost):
     request = Request(False, False, cost, 0.0, 2, risk=True)
 
     def risk(features):
-        return lattice.terms(features, lengths, targets, 1.0, request).risk
+        return terms_of(lattice, features, lengths, targets, 1.0, request).risk
 
     features = torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(risk, features, eps=1e-4, atol=1e-5, rtol=1e-4)
+
+
+def alignment(lattice: HMM, features: torch.Tensor, lengths: torch.Tensor, target: str):
+    """The classes of an item's frames on the best path of its right answer."""
+    trellis = clamped(lattice, features, lengths, [target])
+    return trellis.labels(0, trellis.best_path()[1][0])
 
 
 def distance(one: tuple[str, ...], two: tuple[str, ...]) -> int:

@@ -8,6 +8,7 @@ import math
 
 import pytest
 import torch
+from asking import clamped, terms_of
 
 from seqebm.errors import ConfigError, DataError
 from seqebm.graphs.ngram import read_arpa
@@ -46,8 +47,8 @@ def test_characters_are_words_written_without_blanks(topology):
     texts = ["ab", "c", "b ca"]
     words = ["a b", "c", "b <space> c a"]
     for request in (Request(), Request(cost="edit", scale=0.5)):
-        ours = spelled.terms(features, lengths, texts, 1.0, request)
-        theirs = spaced.terms(features, lengths, words, 1.0, request)
+        ours = terms_of(spelled, features, lengths, texts, 1.0, request)
+        theirs = terms_of(spaced, features, lengths, words, 1.0, request)
         for one, two in zip(ours[:3], theirs[:3], strict=True):
             assert torch.equal(one, two)
     assert spelled.minimum_frames("b ca") == spaced.minimum_frames("b <space> c a") == 4
@@ -59,7 +60,7 @@ def test_the_best_of_a_list_is_the_best_of_all_its_strings(topology, strings):
     features, lengths = batch(6)
     free = model(topology=topology)
     energies = torch.stack(
-        [free.clamped(features, lengths, [s] * len(features)).best_path()[0] for s in strings], 1
+        [clamped(free, features, lengths, [s] * len(features)).best_path()[0] for s in strings], 1
     )
     listed = "\n".join(strings)
     for lattice in (
@@ -68,7 +69,7 @@ def test_the_best_of_a_list_is_the_best_of_all_its_strings(topology, strings):
     ):
         if lattice is free:
             lattice.graphs = lattice.graphs.restricted(None, strings)
-        trellis = lattice.trellis(features, lengths)
+        trellis = lattice.meet(features, lengths)
         best, paths = trellis.best_path()
         assert torch.allclose(best, energies.min(1).values)
         texts = [lattice.graphs.text(trellis.output(b, p)) for b, p in enumerate(paths)]
@@ -76,7 +77,7 @@ def test_the_best_of_a_list_is_the_best_of_all_its_strings(topology, strings):
         total = -torch.logsumexp(
             -torch.stack(
                 [
-                    free.clamped(features, lengths, [s] * len(features)).free_energy(1.0)
+                    clamped(free, features, lengths, [s] * len(features)).free_energy(1.0)
                     for s in strings
                 ]
             ),
@@ -90,16 +91,16 @@ def test_another_language_model_gives_what_a_model_with_it_gives():
     free, with_lm = model(), model(lm=TextFile(name="lm", text=ARPA))
     with_lm.load_state_dict(free.state_dict())
     free.graphs = free.graphs.restricted(read_arpa(ARPA, "lm"), None)
-    one, two = (m.trellis(features, lengths).free_energy(1.0) for m in (free, with_lm))
+    one, two = (m.meet(features, lengths).free_energy(1.0) for m in (free, with_lm))
     assert torch.allclose(one, two)
 
 
 def test_restricting_leaves_the_model_as_it_was():
     features, lengths = batch()
     lattice = model()
-    before = lattice.trellis(features, lengths).best_path()[0]
+    before = lattice.meet(features, lengths).best_path()[0]
     lattice.graphs.restricted(None, ["a"])
-    assert torch.equal(before, lattice.trellis(features, lengths).best_path()[0])
+    assert torch.equal(before, lattice.meet(features, lengths).best_path()[0])
 
 
 def test_strings_that_cannot_be_written_are_left_out_with_a_count(caplog):
@@ -121,7 +122,7 @@ def test_an_unknown_character_is_named():
 def test_the_list_is_all_that_training_competes_with():
     features, lengths = batch(3)
     lattice = model(strings=TextFile(name="list", text="ab\nb\n"))
-    terms = lattice.terms(features, lengths, ["ab"] * 3, math.inf)
-    rival = lattice.clamped(features, lengths, ["b"] * 3).best_path()[0]
+    terms = terms_of(lattice, features, lengths, ["ab"] * 3, math.inf)
+    rival = clamped(lattice, features, lengths, ["b"] * 3).best_path()[0]
     assert torch.allclose(terms.offending, rival)
     assert list(itertools.chain(lattice.graphs.words)) == list(LETTERS)

@@ -155,7 +155,7 @@ def test_template_dropout_always_leaves_one_template():
 def test_alignment():
     lattice = make().eval()
     reference_ = lattice.references[3].detach()
-    alignment = lattice.align(reference_.repeat_interleave(2, 0), "b")
+    alignment = lattice.warp(reference_.repeat_interleave(2, 0), "b")
     assert (alignment.word, alignment.template) == ("b", 1)
     assert alignment.energy == pytest.approx(0, abs=1e-9)
     on_path = alignment.local[alignment.path[:, 0], alignment.path[:, 1]]

@@ -28,7 +28,8 @@ def wrong_labels(model, data: DataDir) -> float:
         words = torch.tensor([float(n) for n in u.path.read_text().split()][u.start : u.stop])
         with torch.no_grad():
             features, lengths = model.extract(words[None, :, None], torch.tensor([len(words)]))
-        found = model.lattice.best_path(features, lengths)[0].text.split()
+        best = model.lattice.meet(features, lengths).best()[0][0]
+        found = model.lattice.text(best.value).split()
         right = (u.text or "").split()
         wrong += sum(a != b for a, b in zip(found, right, strict=True))
         total += len(right)

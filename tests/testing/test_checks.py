@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from typer.testing import CliRunner
 
 from seqebm.cli.app import app
 from seqebm.errors import ConfigError, DataError
-from seqebm.hooks import get_host
+from seqebm.hooks import Choice, FrontEnd, Reader, get_host
 from seqebm.lattices.answers import AnswerSet
 from seqebm.testing import (
     assert_sound,
@@ -73,6 +75,16 @@ def test_faults_of_features_are_found():
     assert not found(check_features(lambda dim: object()))["module"].passed
 
 
+class Lofty(Choice):
+    """Its free energy is not of all answers, and its best one not the best."""
+
+    def free_energy(self, beta):
+        return super().free_energy(beta) + 99
+
+    def search(self, how, names, shift):
+        return [replace(f, energy=f.energy - 1) for f in super().search(how, names, shift)]
+
+
 class Wrong(AnswerSet):
     """Reads its padding, keeps a number that is not saved, has a wrong gradient."""
 
@@ -87,9 +99,8 @@ class Wrong(AnswerSet):
     def energies(self, features, lengths, beta):
         return features.mean(1).detach() @ self.weight + self.secret + 0 * features.sum()
 
-    def terms(self, *arguments):
-        terms = super().terms(*arguments)
-        return terms._replace(contrastive=terms.contrastive + 99)
+    def meet(self, features, lengths):
+        return Lofty(lambda beta: self.energies(features, lengths, beta), lengths)
 
     def minimum_frames(self, target):
         raise KeyError(target)
@@ -97,14 +108,21 @@ class Wrong(AnswerSet):
 
 def test_faults_of_lattices_are_found():
     faults = found(check_lattice(lambda dim, words: Wrong(dim, words)))
-    for name in ("three numbers", "padding", "gradients", "save and load", "unknown target"):
+    for name in (
+        "three numbers",
+        "answers",
+        "padding",
+        "gradients",
+        "save and load",
+        "unknown target",
+    ):
         assert not faults[name].passed, name
     assert "F is above C or I" in faults["three numbers"].text
     with pytest.raises(AssertionError, match="three numbers: "):
         assert_sound(faults.values())
 
 
-class Moody(nn.Module):
+class Moody(FrontEnd):
     reads, rate, limit, output_dim, frame_shift = "audio", 100, 9.0, 1, 0.01
 
     def fit(self, batches):
@@ -120,7 +138,7 @@ def test_faults_of_frontends_are_found():
     assert not faults["same again"].passed and not faults["padding"].passed
 
 
-class Careless:
+class Careless(Reader):
     kind, suffixes = "audio", (".raw",)
 
     def read(self, path, rate, start=None, stop=None, limit=None):

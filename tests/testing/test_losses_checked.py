@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from seqebm.cli.app import app
 from seqebm.hooks import Request, get_host
-from seqebm.losses.functionals import Functional
+from seqebm.losses.base import Loss
 from seqebm.testing.losses import check_loss, evaluate
 
 REGISTRY = get_host().registry
@@ -31,19 +31,19 @@ def test_the_margin_is_measured(margin, measured):
     assert found.passed and found.text == f"measured {margin - 0.001:.3f}; declared {measured}"
 
 
-class Upwards(Functional):
+class Upwards(Loss):
     margin = None
 
     def __call__(self, terms):
         return -terms.correct
 
 
-class Infinite(Functional):
+class Infinite(Loss):
     def __call__(self, terms):
         return 1 / (terms.offending - terms.offending)
 
 
-class Boastful(Functional):
+class Boastful(Loss):
     """The perceptron loss with claims that do not hold."""
 
     good, margin = True, 1.0
@@ -52,7 +52,7 @@ class Boastful(Functional):
         return (terms.correct - terms.offending).clamp(min=0)
 
 
-class Curious(Functional):
+class Curious(Loss):
     request = Request(contrastive=False, offending=True)
     margin = None
 
@@ -60,12 +60,12 @@ class Curious(Functional):
         return terms.correct - terms.contrastive
 
 
-class Scalar(Functional):
+class Scalar(Loss):
     def __call__(self, terms):
         return (terms.correct - terms.offending).clamp(min=0).mean()
 
 
-class Downwards(Functional):
+class Downwards(Loss):
     """Pushes rivals down once they are high."""
 
     margin = None
@@ -102,8 +102,8 @@ def test_on_the_command_line(tmp_path):
     result = CliRunner().invoke(app, ["plugins", "check", "hinge", "--set", "margin=0.5"])
     assert result.exit_code == 0 and "declared 0.5" in result.output
     (tmp_path / "mine.py").write_text(
-        "from seqebm import hookimpl\nfrom seqebm.losses.functionals import Functional\n"
-        "class Wrong(Functional):\n"
+        "from seqebm.hooks import Loss, hookimpl\n"
+        "class Wrong(Loss):\n"
         "    good = True\n"
         "    def __call__(self, terms):\n"
         "        return terms.correct.exp()\n"

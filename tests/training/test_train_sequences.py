@@ -7,6 +7,7 @@ import csv
 
 import pytest
 import torch
+from asking import terms_of
 from phrases import PHRASES, write_phrases
 
 from seqebm.errors import ConfigError, InfeasibleError
@@ -37,7 +38,7 @@ def rows(exp) -> list[dict[str, str]]:
 
 def test_learns_words_from_whole_sentences(trained):
     model = Recognizer.load(trained)
-    assert model.sequential and model.vocabulary == ("down", "flat", "up")
+    assert model.lattice.answers == "string" and model.vocabulary == ("down", "flat", "up")
     first, last = rows(trained)[0], rows(trained)[-1]
     assert float(last["train_loss"]) < 0.2 * float(first["train_loss"])
     assert float(last["valid_accuracy"]) > 0.8  # 5 of 6
@@ -89,7 +90,7 @@ def test_lexicon_and_language_model_are_in_the_model_file(phrases, tmp_path, mon
     again = Recognizer.load(tmp_path / "exp")
     assert list(again.lattice.graphs.words) == ["down", "flat", "left", "up"]
     features, lengths = torch.randn(1, 9, 12), torch.tensor([9])
-    energies = [m.lattice.terms(features, lengths, ["up"], 1.0)[:3] for m in (model, again)]
+    energies = [terms_of(m.lattice, features, lengths, ["up"], 1.0)[:3] for m in (model, again)]
     assert all(torch.equal(one, two) for one, two in zip(*energies, strict=True))
 
 

@@ -10,9 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seqebm.data import DataDir, Utterance, write_data_dir
-from seqebm.errors import DataError
-from seqebm.files import write_bytes
+from seqebm.hooks import DataDir, DataError, Utterance, write_bytes, write_data_dir
 from seqebm_ink.ink import CHANNELS
 
 ARRAY = "ink.npy"

@@ -7,7 +7,7 @@ import re
 import stat
 from pathlib import Path
 
-from seqebm.errors import DataError
+from seqebm.hooks import DataError
 
 LARGEST = 64_000_000  # bytes of one InkML or JSON file: some million points
 _HEAD = 1 << 16  # bytes looked at to tell the kind

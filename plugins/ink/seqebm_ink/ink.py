@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from seqebm.errors import DataError
+from seqebm.hooks import DataError
 
 Floats = NDArray[np.float64]
 CHANNELS = ("x", "y", "time", "stroke")  # of an array of points, as front-ends see it

@@ -27,7 +27,7 @@ import numpy as np
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from seqebm.errors import DataError
+from seqebm.hooks import DataError
 from seqebm_ink.files import content
 from seqebm_ink.ink import Floats, Ink
 from seqebm_ink.inkml_context import (

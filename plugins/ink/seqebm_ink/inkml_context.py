@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seqebm.errors import DataError
+from seqebm.hooks import DataError
 from seqebm_ink.inkml_values import decode
 
 Element = Any  # of xml.etree, made by defusedxml

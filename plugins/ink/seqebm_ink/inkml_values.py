@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from seqebm.errors import DataError
+from seqebm.hooks import DataError
 from seqebm_ink.ink import Floats
 
 _PLAIN = re.compile(r"[0-9eE+\-.,\s]*")

@@ -9,8 +9,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from seqebm.errors import DataError
-from seqebm.files import write_bytes
+from seqebm.hooks import DataError, write_bytes
 from seqebm_ink.archive import Item, write_ink_dir
 from seqebm_ink.options import PendigitsOptions
 from seqebm_ink.unipen import read_unipen

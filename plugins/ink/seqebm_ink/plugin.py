@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seqebm import hookimpl
+from seqebm.hooks import hookimpl
 
 
 @hookimpl

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqebm.errors import DataError
+from seqebm.hooks import DataError, Reader
 from seqebm_ink.files import checked, kind_of
 from seqebm_ink.ink import CHANNELS, Ink
 from seqebm_ink.inkml import read_inkml
@@ -73,7 +73,7 @@ def _unipen(path: Path, include: Sequence[Path]) -> Ink:
     return file.ink()
 
 
-class InkReader:
+class InkReader(Reader):
     """Reads ink as ``(N, 4)`` float32 points of :data:`seqebm_ink.ink.CHANNELS`, pen down only.
 
     Args:

@@ -21,7 +21,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from seqebm.errors import DataError
+from seqebm.hooks import DataError
 from seqebm_ink.files import as_utf8, content
 from seqebm_ink.ink import Floats, Ink
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seqebm.errors import ConfigError, PluginError
-from seqebm.files import write_text
+from seqebm.hooks import ConfigError, PluginError, write_text
 from seqebm_ink.archive import Item, write_ink_dir
 from seqebm_ink.ink import Floats, Ink
 from seqebm_ink.options import SyntheticInkOptions

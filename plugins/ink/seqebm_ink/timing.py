@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from seqebm.errors import DataError
+from seqebm.hooks import DataError, FrontEnd
 from seqebm_ink.ink import CHANNELS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-class PenFrontEnd(nn.Module):
+class PenFrontEnd(FrontEnd):
     """Base of the front-ends of ink: checks, times and pictures.
 
     Attributes:
@@ -27,6 +27,7 @@ class PenFrontEnd(nn.Module):
     reads = "ink"
     rate: int
     limit: float
+    draws_signal = True
 
     def frame_of_point(self, points: Tensor) -> Tensor:
         """The frame in which each of ``(N, 4)`` points lies: ``(N,)`` int64."""

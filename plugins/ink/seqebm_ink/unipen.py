@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seqebm.errors import DataError
+from seqebm.hooks import DataError
 from seqebm_ink.ink import Floats, Ink
 
 LARGEST = 200_000_000  # bytes of one file with all that it includes

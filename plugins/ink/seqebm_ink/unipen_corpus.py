@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from seqebm.data.archives import unpack
-from seqebm.errors import DataError
-from seqebm.files import write_text
+from seqebm.hooks import DataError, unpack, write_text
 from seqebm_ink.archive import Item, write_ink_dir
 from seqebm_ink.ink import Ink
 from seqebm_ink.options import UnipenOptions

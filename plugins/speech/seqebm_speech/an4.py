@@ -8,10 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from seqebm.data import Utterance, write_data_dir
-from seqebm.data.archives import some, unpack
-from seqebm.errors import DataError
-from seqebm.files import write_bytes
+from seqebm.hooks import DataError, Utterance, some, unpack, write_bytes, write_data_dir
 from seqebm_speech.options import AN4Options
 
 logger = logging.getLogger(__name__)

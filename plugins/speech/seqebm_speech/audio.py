@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from seqebm.errors import DataError
+from seqebm.hooks import DataError, Reader
 from seqebm_speech.options import AudioOptions
 from seqebm_speech.resampling import resample
 
@@ -22,7 +22,7 @@ _announced: set[object] = set()
 _SHORTER = re.compile(r"(\w+)\s*:\s*(\d+)\s*\(should be (\d+)\)")
 
 
-class AudioReader:
+class AudioReader(Reader):
     """Reads wav, flac, ogg, opus, mp3, aiff and the other formats of libsndfile.
 
     Several channels are mixed down and other rates are resampled; each is said once per process

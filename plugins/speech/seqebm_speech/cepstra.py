@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqebm.errors import DataError
+from seqebm.hooks import DataError
 from seqebm_speech import sphinx
 from seqebm_speech.augment import DB, _off, _spans, _uniform
 from seqebm_speech.cepstra_options import CepstraOptions

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seqebm.errors import DataError
+from seqebm.hooks import DataError, Reader
 from seqebm_speech import sphinx
 from seqebm_speech.audio import AudioReader
 from seqebm_speech.options import CepstraReaderOptions
@@ -17,7 +17,7 @@ _CONTEXT = 50  # frames read before and after a segment of audio: resampling has
 _PLAUSIBLE = 1e4  # no logarithm of an energy is larger
 
 
-class CepstraReader:
+class CepstraReader(Reader):
     """Reads frames of cepstra, 100 a second, as float32 ``(frames, coefficients)``.
 
     ============  ================================================================================

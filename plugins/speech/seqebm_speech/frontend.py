@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchaudio.functional import create_dct, preemphasis
 
-from seqebm.errors import ConfigError, DataError
+from seqebm.hooks import ConfigError, DataError
 from seqebm_speech.augment import Augment, mel_filters
 from seqebm_speech.options import LogMelOptions, MFCCOptions
 from seqebm_speech.statistics import Normalised, valid, with_deltas

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from seqebm.data import Utterance
-from seqebm.errors import DataError
+from seqebm.hooks import DataError, Utterance
 from seqebm_speech.audio import AudioReader
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from seqebm.errors import DataError, ModelError
+from seqebm.hooks import DataError, FrontEnd, ModelError
 
 FITTED = ("global", "utterance_map")  # normalisations that need statistics of the corpus
 
@@ -33,7 +33,7 @@ class NormalisationOptions(Protocol):
         ...
 
 
-class Normalised(nn.Module):
+class Normalised(FrontEnd):
     """Base of front-ends whose frames are normalised.
 
     ``options.normalisation`` is ``utterance_mean``, ``utterance_meanvar``, ``global`` (mean and

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seqebm.errors import DataError, PluginError
+from seqebm.hooks import DataError, PluginError
 
 _SYNCHRONOUS, _DO_NOT_EXIT, _UTF8 = 2, 0x8000, 1
 _RATE, _PITCH = 1, 3

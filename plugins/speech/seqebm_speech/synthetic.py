@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from seqebm.data import Utterance, write_data_dir
-from seqebm.errors import DataError
+from seqebm.hooks import DataError, Utterance, write_data_dir
 from seqebm_speech.corpora import WORDS
 from seqebm_speech.options import SyntheticDigitsOptions
 from seqebm_speech.resampling import resample

@@ -7,10 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from seqebm.data import Utterance, write_data_dir
-from seqebm.data.archives import download, some, unpack
-from seqebm.data.tables import write_table
-from seqebm.errors import DataError
+from seqebm.hooks import DataError, Utterance, download, some, unpack, write_data_dir, write_table
 from seqebm_speech.options import YesNoOptions
 from seqebm_speech.readable import is_readable
 

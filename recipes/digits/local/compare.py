@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from seqebm.data import read_text
-from seqebm.decoding.scoring import Score, compare, score
+from seqebm.scoring.scoring import Score, compare, score
 
 
 def load(exp: Path, config: str, seed: int) -> tuple[dict, dict, dict]:

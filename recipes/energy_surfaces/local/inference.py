@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from seqebm.graphs import FactorGraph, draw, shortest_path, total_energy
-from seqebm.lattices.answers import free_energy
+from seqebm.inference.free_energy import free_energy
 from seqebm.lattices.hmm import HMM
 
 BETAS = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, math.inf]
@@ -95,7 +95,8 @@ def temperatures(out: Path) -> None:
     print("\n| β | " + " | ".join(f"F(`{a}`)" for a in answers) + " | answer: minimum over Z | "
           "marginal over Z |\n|---|" + "---|" * (len(answers) + 2))  # fmt: skip
     with torch.no_grad():
-        clamped = {a: hmm.clamped(features, lengths, [a]) for a in answers}
+        full = hmm.meet(features, lengths)
+        clamped = {a: full.clamped([hmm.parse(a)]) for a in answers}
         viterbi = {a: float(t.best_path()[0]) for a, t in clamped.items()}
         for beta in BETAS:
             found = {a: float(t.free_energy(beta)) for a, t in clamped.items()}
@@ -105,17 +106,15 @@ def temperatures(out: Path) -> None:
                   + " | ".join(f"{value:.2f}" for value in found.values())
                   + f" | `{least[0]}` | `{least[1]}` |")  # fmt: skip
         # The path of least energy is the most probable (Y, Z): P = exp(-β E) / Σ at any β.
-        full = hmm.trellis(features, lengths)
         energy, (path,) = full.best_path()
         assert path is not None
-        text = hmm.graphs.text(full.output(0, path))
+        text = hmm.text(full.output(0, path))
         probability = math.exp(float(full.free_energy(1.0)) - float(energy))
         print(f"\nThe global minimum, {float(energy):.3f}, is `{text}`; at β = 1 its path has the "
               f"probability {probability:.4f}, the largest of all.")  # fmt: skip
         free = float(full.free_energy(1.0))
         listed = ", ".join(
-            f"`{hmm.graphs.text(a.outputs)}` {math.exp(free - a.energy):.4f}"
-            for a in full.n_best(3)[0]
+            f"`{hmm.text(a.value)}` {math.exp(free - a.energy):.4f}" for a in full.best(3)[0]
         )
         print(f"The three most probable (each with its best Z): {listed}.")
     figure, axis = plt.subplots(figsize=(6, 4), layout="constrained")

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from seqebm.graphs import Graph, Symbols, compose, draw, linear
 from seqebm.hooks import Terms
-from seqebm.lattices.trellis import Prepared, Trellis, prepare, together
+from seqebm.inference.trellis import Prepared, Trellis, prepare, together
 
 WORDS, LETTERS = ("rib", "rob"), "riob"
 #: (from, to, letter, word); an arc is an emission class of its own.
@@ -89,8 +89,8 @@ def train(local: bool) -> tuple[Tensor, float]:
         optimizer.step()
     letters, word = read(ITEMS, 1)
     with torch.no_grad():
-        found = trellis(topology, letters).best_strings()
-        wrong = sum(f != (int(w) + 1,) for f, w in zip(found, word, strict=True))
+        found = trellis(topology, letters).best()
+        wrong = sum(f[0].value != (int(w) + 1,) for f, w in zip(found, word, strict=True))
         return arc_energies(weights, local).detach(), wrong / len(word)
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from seqebm.hooks import Loss, Terms, get_host
-from seqebm.lattices.answers import free_energy
+from seqebm.inference.free_energy import free_energy
 
 APART = 0.25  # answers nearer than this to the right one are no offence
 RANGE = -1.0, 2.0  # of Y

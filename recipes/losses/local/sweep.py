@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 
 from seqebm.data import DataDir, SignalDataset
-from seqebm.decoding.diagnosis import batches_of, diagnose
 from seqebm.models import Recognizer, load_config
 from seqebm.testing.losses import evaluate
 from seqebm.training import train
+from seqebm.training.diagnosis import batches_of, diagnose
 
 #: Options that suit the sizes of the energies: averages over frames, from 0 to 2, with cosine
 #: templates; sums over frames, differing by tens, with HMMs.
@@ -75,16 +75,12 @@ def energies(model: Recognizer, batches: list) -> tuple[Tensor, Tensor]:
     tables, right = [], []
     for batch in batches:
         features, lengths = model.extract(batch.signal, batch.lengths)
-        if model.sequential:
-            columns = [
-                model.lattice.clamped(features, lengths, [word] * len(features)).free_energy(
-                    model.beta
-                )
-                for word in model.vocabulary
-            ]
-            tables.append(torch.stack(columns, 1))
-        else:
-            tables.append(model.lattice.answers(features, lengths, model.beta).energies)
+        met, parse = model.lattice.meet(features, lengths), model.lattice.parse
+        columns = [
+            met.clamped([parse(word)] * len(features)).free_energy(model.beta)
+            for word in model.vocabulary
+        ]
+        tables.append(torch.stack(columns, 1))
         right += [model.vocabulary.index(target) for target in batch.targets]
     return torch.cat(tables).double(), torch.tensor(right)
 
@@ -109,7 +105,8 @@ def step_time(model: Recognizer, batches: list) -> float:
             features, lengths = model.extract(batch.signal, batch.lengths)
         leaf = features.requires_grad_()
         started = time.perf_counter()
-        terms = model.lattice.terms(leaf, lengths, batch.targets, model.beta, model.request)
+        values = [model.lattice.parse(target) for target in batch.targets]
+        terms = model.lattice.meet(leaf, lengths).terms(values, model.beta, model.request)
         model.loss(terms).mean().backward()
         spent += time.perf_counter() - started
         items += len(features)

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from sweep import dataset, settings_of, step_time, wanted
 
-from seqebm.decoding.diagnosis import batches_of
 from seqebm.models import Recognizer, load_config
+from seqebm.training.diagnosis import batches_of
 
 REPETITIONS = 5
 

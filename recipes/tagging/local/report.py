@@ -60,8 +60,8 @@ def main() -> None:
         named = {k: [[model.labels[i] for i in y] for y in v] for k, v in rows.items()}
         for config in sorted(p.parent for p in (exp / corpus).glob("*/model.safetensors")):
             trained = Recognizer.load(config)
-            answers = trained.lattice.best_path(*trained.extract(signal, lengths))
-            named[config.name] = [answer.text.split() for answer in answers]
+            best = trained.energies(signal, lengths).best()
+            named[config.name] = [trained.lattice.text(b[0].value).split() for b in best]
         report[corpus] = {name: errors(found, right) for name, found in named.items()}
         print(f"{corpus}: {len(right)} sentences, {sum(map(len, right))} words")
         for name, row in report[corpus].items():

@@ -19,9 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seqebm import hookimpl
-from seqebm.data import Utterance, write_data_dir
-from seqebm.hooks import Options
+from seqebm.hooks import FrontEnd, Options, Reader, Utterance, hookimpl, write_data_dir
 
 
 class Language(NamedTuple):
@@ -95,7 +93,7 @@ def _tokens(path: Path) -> np.ndarray:
     return np.loadtxt(path, np.float32, ndmin=2)
 
 
-class TokenReader:
+class TokenReader(Reader):
     """Reads word numbers, one a line; a frame is a word."""
 
     kind = "features"
@@ -116,7 +114,7 @@ class OneHotOptions(Options):
     size: int
 
 
-class OneHot(nn.Module):
+class OneHot(FrontEnd):
     """A word number becomes an indicator vector."""
 
     reads, rate, limit, frame_shift = "features", 1, float("inf"), 1.0

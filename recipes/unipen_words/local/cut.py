@@ -17,7 +17,7 @@ from seqebm_ink.archive import Item, write_ink_dir
 
 from seqebm.data import DataDir
 from seqebm.decoding.alignment import align_utterances
-from seqebm.decoding.words import read_example
+from seqebm.decoding.batches import read_example
 from seqebm.errors import SeqebmError
 from seqebm.models import Recognizer
 

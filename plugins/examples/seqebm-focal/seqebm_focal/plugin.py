@@ -1,12 +1,12 @@
 """The hooks of this plugin; the entry point in pyproject.toml names this module."""
 
-import seqebm
+from seqebm.hooks import hookimpl
 
 #: The least version of seqebm that this plugin works with; older ones say so, and skip it.
 SEQEBM_REQUIRES = ">=0.1.0"
 
 
-@seqebm.hookimpl
+@hookimpl
 def seqebm_register_losses(register):
     """Register ``focal``. As text, it is imported only when it is used."""
     register("focal", "seqebm_focal.component:Focal")

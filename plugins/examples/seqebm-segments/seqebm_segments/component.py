@@ -4,8 +4,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from seqebm.hooks import Options as BaseOptions
-from seqebm.lattices.answers import AnswerSet
+from seqebm.hooks import AnswerSet
 
 
 class Segments(AnswerSet):
@@ -15,7 +14,7 @@ class Segments(AnswerSet):
     what elastic templates gain by warping is the difference to this.
     """
 
-    class Options(BaseOptions):
+    class Options(AnswerSet.Options):
         """Keys under ``lattice:`` of a config."""
 
         count: int = Field(8, ge=1, description="parts that an input is cut into, K")

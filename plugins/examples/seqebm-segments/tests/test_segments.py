@@ -16,5 +16,5 @@ def test_a_word_is_known_by_the_order_of_its_parts():
     up = torch.tensor([[0.0], [0.0], [1.0], [1.0]])
     lattice.initialise([up, up.flip(0)], ["up", "down"])
     longer = up.repeat_interleave(2, 0)[None]
-    energies = lattice.answers(longer, torch.tensor([8]), 1.0).energies
+    energies = lattice.energies(longer, torch.tensor([8]), 1.0)
     assert energies[0].tolist() == [0.0, 1.0]

@@ -5,20 +5,19 @@ from typing import Any, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
-from seqebm.errors import ConfigError
-from seqebm.hooks import Options as BaseOptions
+from seqebm.hooks import ConfigError, FeatureExtractor
 
 
-class TorchModule(nn.Module):
+class TorchModule(FeatureExtractor):
     """Frames -> a module of somebody else's -> features, e.g. a pretrained encoder.
 
     The module is called with ``(B, T, D)`` frames, or ``(B, D, T)``, and gives the like, or a tuple
     that begins with it. It must not look into the future of padding: padding is set to 0 before.
     """
 
-    class Options(BaseOptions):
+    class Options(FeatureExtractor.Options):
         """Keys under ``features:`` of a config."""
 
         module: str = Field(description="import path, e.g. torch.nn:GRU or my_package:encoder")

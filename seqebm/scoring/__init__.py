@@ -1,0 +1,1 @@
+"""Error rates, with how sure we are of them, and confusions."""
