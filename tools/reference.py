@@ -20,12 +20,13 @@ from pydantic_core import PydanticUndefined
 from seqebm.cli.app import app
 from seqebm.hooks import get_host, hookspecs
 from seqebm.hooks.registry import KINDS
-from seqebm.models.config import Inference, Training
+from seqebm.models.config import Training
 
 TARGET = Path(__file__).parent.parent / "docs" / "reference.md"
 PLUGINS = {"core", "speech", "ink"}
 SECTIONS = {
-    "frontends": "frontend", "features": "features", "lattices": "lattice", "losses": "loss",
+    "frontends": "frontend", "readers": "frontend.reader", "features": "features",
+    "lattices": "lattice", "inference": "inference", "losses": "loss",
 }  # fmt: skip
 
 
@@ -109,7 +110,7 @@ def reference() -> str:
         "| command | does | options |", "|---|---|---|",
         *commands(typer.main.get_command(app), "seqebm"), "",
         "## Config keys", "", "### `training`", "", first_paragraph(Training.__doc__), "",
-        *keys(Training), "### `inference`", "", *keys(Inference),
+        *keys(Training),
     ]  # fmt: skip
     registry = get_host().registry
     for kind, section in SECTIONS.items():
@@ -120,8 +121,8 @@ def reference() -> str:
                 if component.plugin != "core":
                     lines += [f"From the plugin {component.plugin}.", ""]
                 lines += keys(component.options_class())
-    lines += ["## Preparers, readers, exporters", ""]
-    for kind in ("preparers", "readers", "exporters"):
+    lines += ["## Preparers, exporters", ""]
+    for kind in ("preparers", "exporters"):
         for component in registry.all():
             if component.kind == kind and component.plugin in PLUGINS:
                 about = first_paragraph(getattr(component.load(), "__doc__", ""))
@@ -129,8 +130,8 @@ def reference() -> str:
                 lines += keys(component.options_class())
     lines += [
         "## Hooks", "",
-        "A plugin implements those that it needs, with `@seqebm.hookimpl`. A `register` is called "
-        "as `register(name, factory, options=None)`; see `seqebm/hooks/hookspecs.py`.", "",
+        "A plugin implements those that it needs, with `@seqebm.hooks.hookimpl`. A `register` is "
+        "called as `register(name, factory, options=None)`; see `seqebm/hooks/hookspecs.py`.", "",
         *hooks(),
     ]  # fmt: skip
     return "\n".join(lines).rstrip() + "\n"

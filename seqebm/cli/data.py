@@ -35,6 +35,12 @@ def validate_command(
     max_seconds: Annotated[
         float, typer.Option(min=0.0, help="Utterances longer than this are a problem.")
     ] = 3600.0,
+    reader: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE", help="An option of the reader, as frontend.reader in a config."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
 ) -> None:
     """Explain every problem of a data directory, and mend what can be mended.
@@ -58,6 +64,7 @@ def validate_command(
             directory,
             check_files,
             limit=max_seconds,
+            options=dict(parse_setting(text, "KEY=VALUE") for text in reader or []),
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     errors = sum(p.severity == "error" for p in problems)
@@ -126,7 +133,7 @@ def prepare_command(
         raise DataError(
             f"{place}: could not be written ({reason}); choose another DESTINATION, or make room"
         ) from error
-    found = sorted(p.parent for p in destination.rglob("*.scp"))
+    found = sorted({p.parent for p in destination.rglob("*.scp")})
     for directory in found:
         messages.print(f"prepared {directory}", markup=False, highlight=False, soft_wrap=True)
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from seqebm.data.datadir import Scan, Utterance
+from seqebm.data.reader import Reader
 from seqebm.data.readers import ReaderPool
 from seqebm.data.tables import Problem, Table, read_table, write_table
 from seqebm.errors import DataError
-from seqebm.hooks import Reader
 
 BACKUP = ".backup"
 
@@ -25,6 +26,7 @@ def validate(
     check_files: bool = True,
     *,
     reader: Reader | None = None,
+    options: Mapping[str, Any] | None = None,
     rate: int | None = None,
     limit: float | None = 3600.0,
     progress: Callable[[int, int], None] | None = None,
@@ -36,6 +38,7 @@ def validate(
         check_files: also read every utterance, to find files that are corrupt, truncated, empty,
             of another kind, or hold NaN. Only utterances without other errors are read.
         reader: a reader to use instead of the registered ones.
+        options: of the registered reader, as under ``frontend.reader`` of a config.
         rate: samples per second to read at; default: each file's own, where the reader tells it.
         limit: longest utterance in seconds; None: any.
         progress: called with (number read, number to read).
@@ -47,7 +50,7 @@ def validate(
     if not check_files:
         return problems
     try:
-        pool = ReaderPool(scan.kind, [reader] if reader is not None else None)
+        pool = ReaderPool(scan.kind, [reader] if reader is not None else None, options)
         utterances = _sound(scan, None if reader is None else pool.file_rate)
     except DataError as error:
         return [*problems, Problem("error", scan.scp.path, None, None, str(error))]

@@ -40,6 +40,7 @@ _HANDED_ON = {
     "Energies": "seqebm.inference.energies",
     "Single": "seqebm.inference.energies",
     "Choice": "seqebm.inference.choice",
+    "Continuum": "seqebm.inference.continuum",
     "Labellings": "seqebm.inference.labellings",
     "Strings": "seqebm.inference.strings",
     "Dag": "seqebm.inference.dag",
@@ -77,6 +78,7 @@ __all__ = [
     "Classes",
     "Component",
     "ConfigError",
+    "Continuum",
     "Dag",
     "DataDir",
     "DataError",
@@ -134,6 +136,7 @@ if TYPE_CHECKING:
     from seqebm.files import write_bytes, write_text
     from seqebm.graphs import Graph, Symbols
     from seqebm.inference.choice import Choice
+    from seqebm.inference.continuum import Continuum
     from seqebm.inference.dag import Dag
     from seqebm.inference.energies import Energies, Single
     from seqebm.inference.found import Aligned, Found, Scored, Segment, Segments

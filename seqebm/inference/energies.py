@@ -71,6 +71,10 @@ class Energies(ABC):
         """All answers, less ``request.scale`` times their cost to the target."""
         raise self._cannot(f"add the cost {request.cost!r} of an answer")
 
+    def including(self, targets: Sequence[Any]) -> Energies:
+        """The same with the targets among the answers; where answers are all there, they are."""
+        return self
+
     def part(self, items: Sequence[int]) -> Energies:
         """Some of the items, which may be repeated."""
         raise self._cannot("be split into its items (part)")
@@ -127,7 +131,9 @@ class Energies(ABC):
         contrastive = offending = torch.full_like(correct, math.nan)
         wanted = request.contrastive or request.offending or self.eager
         costs = request.cost is not None and request.scale != 0
-        every = self.costly(targets, request) if costs and wanted else self
+        every = self.including(targets) if wanted else self
+        if costs and wanted:
+            every = every.costly(targets, request)
         if request.contrastive or self.eager:
             contrastive = every.free_energy(beta)
         if request.offending or self.eager:

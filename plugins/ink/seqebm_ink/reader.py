@@ -64,7 +64,8 @@ def _unipen(path: Path, include: Sequence[Path]) -> Ink:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
         raise DataError(
             f"{path}: includes {absent[0][:60]!r}{more}, which is not there; restore it, or name "
-            "its directory by the option 'include' of the reader"
+            "its directory: frontend.reader.include=[DIR] in a config, or --reader include=[DIR] "
+            "for 'seqebm data validate'"
         )
     if file.missing:
         logger.warning("%s: goes without %s, which is not there", path, ", ".join(file.missing))

@@ -19,23 +19,13 @@ import torch.nn.functional as nnf
 from surfaces import TwoBranches, make_loss, mlp, surface, terms
 from torch import Tensor
 
-from seqebm.hooks import Loss
-from seqebm.lattices.answers import AnswerSet
-
-
-class Classes(AnswerSet):
-    """E(Y, X) = -scores[Y]: the answers are 0, 1, ... and nothing is latent."""
-
-    def energies(self, features: Tensor, lengths: Tensor, beta: float) -> Tensor:
-        """Scores ``(B, W)`` -> energies."""
-        return -features
+from seqebm.hooks import Choice, Loss
 
 
 def loss_of(loss: Loss, scores: Tensor, y: Tensor) -> Tensor:
-    """The mean loss of scores ``(B, W)`` with right answers ``(B,)``."""
-    answers = Classes(tuple(str(k) for k in range(scores.shape[1])))
-    names = [str(k) for k in y.tolist()]
-    return loss(answers.terms(scores, torch.ones(len(y)), names, 1.0, loss.request)).mean()
+    """The mean loss of scores ``(B, W)`` with right answers ``(B,)``: E(Y, X) = -scores[Y]."""
+    answers = Choice(lambda _: -scores, torch.ones(len(y)))
+    return loss(answers.terms(y.tolist(), 1.0, loss.request)).mean()
 
 
 def classes(count: int, loss_name: str) -> tuple[float, float]:

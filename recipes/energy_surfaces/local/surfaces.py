@@ -6,13 +6,10 @@ within ``APART`` of the right answer, as in LeCun et al. (2006), section 2.2 on 
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
-from seqebm.hooks import Loss, Terms, get_host
-from seqebm.inference.free_energy import free_energy
+from seqebm.hooks import Continuum, Loss, Terms, get_host
 
 APART = 0.25  # answers nearer than this to the right one are no offence
 RANGE = -1.0, 2.0  # of Y
@@ -62,13 +59,14 @@ def grid(points: int = 61) -> Tensor:
 
 def terms(model: nn.Module, x: Tensor, y: Tensor, candidates: Tensor, beta: float = 1.0) -> Terms:
     """C, F and I of items ``(B,)`` with candidate answers ``(K,)`` or ``(B, K)``."""
-    candidates = candidates.expand(len(x), -1)
-    energies = model(x[:, None].expand_as(candidates), candidates)
-    correct = model(x, y)
-    # The right answer is one of those that compete: without it NLL and MEE have no bound.
-    contrastive = free_energy(torch.cat([correct[:, None], energies], 1), beta)
-    near = (candidates - y[:, None]).abs() < APART
-    return Terms(correct, contrastive, energies.masked_fill(near, math.inf).amin(1), beta)
+    return energies(model, x, candidates).terms(y, beta)
+
+
+def energies(model: nn.Module, x: Tensor, candidates: Tensor) -> Continuum:
+    """The energies of candidate answers ``(K,)`` or ``(B, K)`` to items ``(B,)``."""
+    return Continuum(
+        lambda y: model(x[:, None].expand_as(y), y), candidates.expand(len(x), -1), APART
+    )
 
 
 @torch.no_grad()
