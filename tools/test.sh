@@ -38,7 +38,8 @@ fi
 # Last, so that pytest's closing line is what remains on the screen.
 echo "== pytest"
 status=0
-python -m pytest -q ${select[@]+"${select[@]}"} ${arguments[@]+"${arguments[@]}"} || status=$?
+# Two processes; each computes on one thread unless a test says otherwise.
+OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} python -m pytest -q -n 2 --dist worksteal ${select[@]+"${select[@]}"} ${arguments[@]+"${arguments[@]}"} || status=$?
 if [ "${#failed[@]}" -gt 0 ]; then
   printf 'failed before the tests: %s\n' "${failed[@]}" >&2
   [ "$status" -ne 0 ] || status=1

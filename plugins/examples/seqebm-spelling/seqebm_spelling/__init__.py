@@ -1,0 +1,1 @@
+"""A lattice of strings for seqebm."""
