@@ -30,7 +30,7 @@ class Strings(Energies):
 
     def clamped(self, targets: Sequence[Sequence[int]]) -> Self:
         """The paths that write each item's target (labels, none 0)."""
-        return self.derived(targets, lambda graph, target: compose(graph, linear(target)))
+        return self.derived(targets, _writing)
 
     def rivals(self, targets: Sequence[Sequence[int]]) -> Energies:
         """The paths that write anything but the target."""
@@ -52,3 +52,9 @@ class Strings(Energies):
             return compose(graph, gain)
 
         return self.derived(targets, product)
+
+
+def _writing(graph: Graph, target: Sequence[int]) -> Derived:
+    """The paths of a graph that write a string; what is written keeps its names."""
+    found = compose(graph, linear(target))
+    return found._replace(graph=dataclasses.replace(found.graph, osymbols=graph.osymbols))
