@@ -17,15 +17,14 @@ from lightning_fabric.loggers import Logger
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from seqebm.data import Batch, DataDir, LengthBucketedSampler, SignalDataset, collate
-from seqebm.data.targets import Target
-from seqebm.errors import ConfigError, DataError, InfeasibleError
+from seqebm.data import Batch, DataDir, LengthBucketedSampler, collate
+from seqebm.errors import ConfigError, DataError
 from seqebm.files import write_text
 from seqebm.hooks import get_host
 from seqebm.inference.terms import Terms
 from seqebm.models import Config, Recognizer
 from seqebm.models.recognizer import vocabulary_of
-from seqebm.training import checkpoints, optimisation
+from seqebm.training import checkpoints, optimisation, preparation
 from seqebm.training.diagnosis import batches_of, diagnose
 from seqebm.training.directory import claim
 from seqebm.training.metrics import EnergyMeter, write_history
@@ -96,36 +95,15 @@ class _Run:
         source = _load(data)
         self.model = Recognizer(config, vocabulary_of(config, source.texts))
         claim(self.exp, config)
-        self.train_set = self._dataset(source)
-        self.valid_set = self._dataset(_load(valid)) if valid is not None else None
+        self.train_set = preparation.dataset(self.model, source)
+        self.valid_set = (
+            preparation.dataset(self.model, _load(valid)) if valid is not None else None
+        )
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Any] = {}
         self.warned: set[str] = set()
         self.gap_before: float | None = None  # |I - C| of the untrained model
         self.epoch = self.step = 0
-
-    def _dataset(self, source: DataDir) -> SignalDataset:
-        frontend = self.model.frontend
-        if source.kind != frontend.reads:
-            raise DataError(
-                f"{source.path} holds {source.kind}, but the front-end "
-                f"{self.config.frontend.name!r} reads {frontend.reads}"
-            )
-        return SignalDataset(
-            source, frontend.rate, limit=frontend.limit, on_bad=self.training.bad_utterances,
-            check=lambda _, target: self._reason(target), readers=self.model.reader_pool(),
-        )  # fmt: skip
-
-    def _reason(self, target: Target | None) -> str | None:
-        """Why a target cannot be trained on, or None."""
-        if target is None or isinstance(target, str) != (self.model.lattice.answers != "array"):
-            array = self.model.lattice.answers == "array"
-            return "it has no array in target.scp" if array else "it has no transcript"
-        try:
-            self.model.lattice.minimum_frames(target)
-        except DataError as error:  # a word that the model does not know
-            return str(error)
-        return None
 
     def run(self) -> Recognizer:
         """Initialise or resume, run the epochs, save the model."""
@@ -134,7 +112,7 @@ class _Run:
         self.model.to(self.device)
         checkpoint = checkpoints.newest(self.exp / "checkpoints")
         if checkpoint is None:
-            self._initialise()
+            preparation.initialise(self.model, self.train_set, self.device)
         else:
             self._check_vocabulary(checkpoint)
             self.model.load_tensors(checkpoint.model, str(self.exp))
@@ -198,74 +176,6 @@ class _Run:
                 f"training.accelerator {self.training.accelerator!r}, training.precision "
                 f"{precision!r}: {error}"
             ) from error
-
-    def _initialise(self) -> None:
-        """Global statistics of the front-end, feasibility, and the lattice's starting point."""
-        self.model.eval()
-        init = self.training.init
-        if init is not None:
-            self._start_from(init)
-        else:
-            self.model.frontend.fit(
-                (batch.signal, batch.lengths) for batch in self._batches(self.train_set)
-            )
-        features: list[Tensor] = []
-        targets: list[Target] = []
-        names: list[str] = []
-        with torch.no_grad():
-            for batch in self._batches(self.train_set):
-                frames, lengths = self.model.extract(batch.signal, batch.lengths)
-                features += [f[:n].cpu() for f, n in zip(frames, lengths.tolist(), strict=True)]
-                targets += batch.targets
-                names += batch.ids
-            if init is None:
-                self.model.lattice.initialise(features, targets)
-        infeasible = {
-            name: f"{len(own)} feature frames, but {target!r} needs {need}"
-            for name, target, own, need in zip(
-                names, targets, features, self._needs(targets), strict=True
-            )
-            if len(own) < need
-        }
-        if infeasible:
-            self._handle_infeasible(infeasible)
-
-    def _needs(self, targets: list[Target]) -> list[int]:
-        """The fewest frames of each target; of equal transcripts it is found once."""
-        fewest = self.model.lattice.minimum_frames
-        known = {text: fewest(text) for text in {t for t in targets if isinstance(t, str)}}
-        return [known[t] if isinstance(t, str) else fewest(t) for t in targets]
-
-    def _start_from(self, path: str) -> None:
-        """Take the parameters of a trained model: another loss may go on from there."""
-        other = Recognizer.load(path, self.device)
-        if other.vocabulary != self.model.vocabulary:
-            raise ConfigError(
-                f"training.init: {path} has another vocabulary than this data "
-                f"({len(other.vocabulary)} and {len(self.model.vocabulary)} entries): start from a "
-                "model that was trained on the same words"
-            )
-        self.model.load_tensors(dict(other.state_dict()), f"training.init: {path}")
-
-    def _handle_infeasible(self, infeasible: dict[str, str]) -> None:
-        listed = "\n".join(f"  {name}: {why}" for name, why in infeasible.items())
-        message = (
-            f"{len(infeasible)} of {len(self.train_set)} utterances are too short for every "
-            f"path of their transcript:\n{listed}"
-        )
-        every = len(infeasible) == len(self.train_set)
-        if every or self.training.bad_utterances == "raise":
-            skip = "" if every else ", or set training.bad_utterances: skip"
-            raise InfeasibleError(
-                f"{message}\nShorten the templates (lattice.length) or the state sequences "
-                f"(lattice.states), lessen the network's strides{skip}."
-            )
-        logger.warning("%s\nThey add nothing to the loss.", message)
-
-    def _batches(self, dataset: SignalDataset):
-        sampler = LengthBucketedSampler(dataset.lengths, self.training.batch_size, shuffle=False)
-        for indices in sampler:
-            yield collate([dataset[i] for i in indices]).to(self.device)
 
     def _train_epoch(
         self, fabric: Fabric, model: Any, optimizer: Any, loader: DataLoader[Batch]
@@ -337,7 +247,7 @@ class _Run:
             return {}
         model = self._evaluated.eval()
         meter = EnergyMeter(model.loss.margin)
-        for batch in self._batches(self.valid_set):
+        for batch in preparation.batches(self.model, self.valid_set, self.device):
             meter.add(*model(batch.signal, batch.lengths, batch.targets))
         return meter.row("valid")
 
