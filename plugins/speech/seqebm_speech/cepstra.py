@@ -106,17 +106,7 @@ class Cepstra(Normalised):
                 f"Cepstra wants frames (B, T, {dimension}) and lengths (B,), not "
                 f"{tuple(signal.shape)} and {tuple(lengths.shape)}; is 'dimension' right?"
             )
-        for i, n in enumerate(lengths.tolist()):
-            if n < 1:
-                raise DataError(f"item {i} of the batch has {n} frames; remove it from the data")
-            if n > signal.shape[1]:
-                raise DataError(f"item {i}: length {n} exceeds its row of {signal.shape[1]}")
-            if n > self.limit * self.rate:
-                raise DataError(
-                    f"item {i} lasts {n / self.rate:.1f} s, over the limit of {self.limit:g} s; "
-                    "cut it, or raise 'limit' of the front-end"
-                )
-        return lengths.to(signal.device)
+        return self._check_lengths(signal, lengths, "frames")
 
     def _level(self, mean: Tensor) -> Tensor:
         level = torch.zeros_like(mean)

@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from seqebm.hooks import DataError, Utterance, download, some, unpack, write_data_dir
+from seqebm.hooks import DataError, Utterance, some, write_data_dir
 from seqebm_speech.options import FSDDOptions
 from seqebm_speech.readable import is_readable
+from seqebm_speech.recordings import Recordings
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +20,9 @@ FSDD_URL = (
 )
 FSDD_HOME = "https://github.com/Jakobovski/free-spoken-digit-dataset (CC BY-SA 4.0)"
 _NAME = re.compile(r"([0-9])_([A-Za-z][A-Za-z0-9]*)_([0-9]+)\.wav")
+_SOURCE = Recordings(
+    "fsdd", FSDD_URL, FSDD_HOME, "fsdd.tar.gz", "recordings", _NAME, "7_jackson_32.wav"
+)
 
 
 def fsdd(options: FSDDOptions) -> Callable[[Path], list[Path]]:
@@ -40,7 +44,9 @@ def fsdd(options: FSDDOptions) -> Callable[[Path], list[Path]]:
 
     def prepare(destination: Path) -> list[Path]:
         destination = Path(destination).absolute()
-        utterances = _readable(_recordings(_folder(options, destination)))
+        utterances = _readable(
+            _recordings(_SOURCE.find(options.source, options.download, destination))
+        )
         speakers = sorted({str(u.speaker) for u in utterances})
         if len(speakers) < 2:
             raise DataError(
@@ -57,52 +63,6 @@ def fsdd(options: FSDDOptions) -> Callable[[Path], list[Path]]:
         return written
 
     return prepare
-
-
-def _folder(options: FSDDOptions, destination: Path) -> Path:
-    """The directory that holds the wavs, after downloading and unpacking as needed."""
-    source = options.source
-    if source is None:
-        if not options.download:
-            raise DataError(
-                "fsdd: no source given; set 'source' to the recordings or their archive, or "
-                f"'download: true'. The corpus is published at {FSDD_HOME}"
-            )
-        source = destination / "fsdd.tar.gz"
-        if not source.is_file():
-            download(FSDD_URL, source, "fsdd")
-    if source.is_file():
-        return _unpack(source, destination / "wav")
-    if not source.is_dir():
-        raise DataError(f"fsdd: {source} does not exist; correct 'source'")
-    for folder in (source, source / "recordings"):
-        if folder.is_dir() and any(_NAME.fullmatch(p.name) for p in folder.iterdir()):
-            return folder.absolute()
-    archives = sorted(source.glob("*.tar.gz")) + sorted(source.glob("*.tgz"))
-    if len(archives) == 1:
-        return _unpack(archives[0], destination / "wav")
-    raise DataError(
-        f"fsdd: {source} holds neither recordings ('7_jackson_32.wav'), nor recordings/ with them, "
-        f"nor one archive (.tar.gz, found {len(archives)}). The corpus is published at {FSDD_HOME}"
-    )
-
-
-def _unpack(archive: Path, folder: Path) -> Path:
-    """Copy the recordings of an archive into ``folder``. Their own paths are not followed."""
-    for path in folder.iterdir() if folder.is_dir() else ():  # what another archive left
-        if _NAME.fullmatch(path.name):
-            path.unlink()
-    if not unpack(archive, folder, _place, "fsdd"):
-        raise DataError(
-            f"fsdd: {archive} holds no recordings ('7_jackson_32.wav'); correct 'source'. The "
-            f"corpus is published at {FSDD_HOME}"
-        )
-    return folder
-
-
-def _place(name: str) -> str | None:
-    name = name.rsplit("/", 1)[-1]
-    return name if _NAME.fullmatch(name) else None
 
 
 def _recordings(folder: Path) -> list[Utterance]:

@@ -103,18 +103,7 @@ class LogMel(Normalised):
                 f"{type(self).__name__} wants signals (B, N) and lengths (B,), "
                 f"not {tuple(signal.shape)} and {tuple(lengths.shape)}"
             )
-        listed = lengths.tolist()
-        for i, n in enumerate(listed):
-            if n < 1:
-                raise DataError(f"item {i} of the batch has {n} samples; remove it from the data")
-            if n > signal.shape[1]:
-                raise DataError(f"item {i}: length {n} exceeds its row of {signal.shape[1]}")
-            if n > self.limit * self.rate:
-                raise DataError(
-                    f"item {i} lasts {n / self.rate:.1f} s, over the limit of {self.limit:g} s; "
-                    "cut it, or raise 'limit' of the front-end"
-                )
-        return lengths.to(signal.device)
+        return self._check_lengths(signal, lengths, "samples")
 
     def _power(self, signal: Tensor, lengths: Tensor, perturbing: bool) -> tuple[Tensor, Tensor]:
         """``(B, N)`` -> power spectra ``(B, T, fft / 2 + 1)`` and the frame counts."""

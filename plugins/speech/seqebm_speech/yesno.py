@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from seqebm.hooks import DataError, Utterance, download, some, unpack, write_data_dir, write_table
+from seqebm.hooks import DataError, Utterance, some, write_data_dir, write_table
 from seqebm_speech.options import YesNoOptions
 from seqebm_speech.readable import is_readable
+from seqebm_speech.recordings import Recordings
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +20,10 @@ WORDS = {"0": "NO", "1": "YES"}
 TRAIN = 30  # files, in the order of their names; the rest is for testing
 PUBLISHED = 60
 _NAME = re.compile(r"[01](?:_[01])*\.wav")
+_SOURCE = Recordings(
+    "yesno", YESNO_URL, YESNO_HOME, "waves_yesno.tar.gz", "waves_yesno", _NAME,
+    "1_0_0_1_0_1_1_1.wav",
+)  # fmt: skip
 _SPEAKER = "global"  # as in Kaldi's recipe: one person says everything
 
 
@@ -39,7 +44,7 @@ def yesno(options: YesNoOptions) -> Callable[[Path], list[Path]]:
 
     def prepare(destination: Path) -> list[Path]:
         destination = Path(destination).absolute()
-        folder = _folder(options, destination)
+        folder = _SOURCE.find(options.source, options.download, destination)
         utterances = [
             Utterance(p.stem, p, " ".join(WORDS[d] for d in p.stem.split("_")), _SPEAKER)
             for p in sorted(folder.iterdir())
@@ -61,49 +66,3 @@ def yesno(options: YesNoOptions) -> Callable[[Path], list[Path]]:
         return [destination / "train", destination / "test"]
 
     return prepare
-
-
-def _folder(options: YesNoOptions, destination: Path) -> Path:
-    """The directory that holds the wavs, after downloading and unpacking as needed."""
-    source = options.source
-    if source is None:
-        if not options.download:
-            raise DataError(
-                "yesno: no source given; set 'source' to the recordings or their archive, or "
-                f"'download: true'. The corpus is published at {YESNO_HOME}"
-            )
-        source = destination / "waves_yesno.tar.gz"
-        if not source.is_file():
-            download(YESNO_URL, source, "yesno")
-    if source.is_file():
-        return _unpack(source, destination / "wav")
-    if not source.is_dir():
-        raise DataError(f"yesno: {source} does not exist; correct 'source'")
-    for folder in (source, source / "waves_yesno"):
-        if folder.is_dir() and any(_NAME.fullmatch(p.name) for p in folder.iterdir()):
-            return folder.absolute()
-    archives = sorted(source.glob("*.tar.gz")) + sorted(source.glob("*.tgz"))
-    if len(archives) == 1:
-        return _unpack(archives[0], destination / "wav")
-    raise DataError(
-        f"yesno: {source} holds neither recordings ('1_0_0_1_0_1_1_1.wav'), nor waves_yesno/ with "
-        f"them, nor one archive (.tar.gz, found {len(archives)}). The corpus is published at "
-        f"{YESNO_HOME}"
-    )
-
-
-def _unpack(archive: Path, folder: Path) -> Path:
-    for path in folder.iterdir() if folder.is_dir() else ():  # what another archive left
-        if _NAME.fullmatch(path.name):
-            path.unlink()
-    if not unpack(archive, folder, _place, "yesno"):
-        raise DataError(
-            f"yesno: {archive} holds no recordings ('1_0_0_1_0_1_1_1.wav'); correct 'source'. The "
-            f"corpus is published at {YESNO_HOME}"
-        )
-    return folder
-
-
-def _place(name: str) -> str | None:
-    name = name.rsplit("/", 1)[-1]
-    return name if _NAME.fullmatch(name) else None

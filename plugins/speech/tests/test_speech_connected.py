@@ -93,7 +93,7 @@ def test_yesno_refusals(tmp_path, waves, caplog):
 
 def test_yesno_download(tmp_path, waves, monkeypatch):
     published = pack(waves, tmp_path / "published.tar.gz", "waves_yesno")
-    monkeypatch.setattr(yesno, "YESNO_URL", published.as_uri())
+    monkeypatch.setattr(yesno, "_SOURCE", yesno._SOURCE._replace(url=published.as_uri()))
     prepare_yesno(tmp_path / "data", download=True)
     assert len(DataDir.load(tmp_path / "data" / "train")) == 30
 

@@ -154,7 +154,7 @@ def test_bad_archive(tmp_path, digits, fault):
 
 def test_download(tmp_path, digits, monkeypatch):
     published = archive_of(digits, tmp_path / "published.tar.gz")
-    monkeypatch.setattr(corpora, "FSDD_URL", published.as_uri())
+    monkeypatch.setattr(corpora, "_SOURCE", corpora._SOURCE._replace(url=published.as_uri()))
     check(tmp_path / "data", prepare(tmp_path / "data", download=True))
     published.unlink()
     check(tmp_path / "data", prepare(tmp_path / "data", download=True))  # kept from before
