@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import seqebm
-from tools.architecture import arrows, imported
+from tools.architecture import LAYERS, arrows, between_layers, imported
 
 CORE = Path(seqebm.__file__).parent
 FAMILIES = ("chain", "dag", "trellis", "warp")
@@ -31,13 +31,6 @@ def test_no_family_of_kernels_imports_another(room):
     for path, name in arrows(CORE / "kernels" / room):
         if name.startswith("seqebm.kernels."):
             assert name.split(".")[2] in (room, "machine"), f"{path.name} imports {name}"
-
-
-#: From above to below: a package imports only what stands after it.
-LAYERS = (
-    "cli", "training", "decoding", "scoring", "pictures", "models", "losses", "features",
-    "lattices", "inference", "graphs", "kernels", "data", "hooks",
-)  # fmt: skip
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -78,3 +71,9 @@ def test_nothing_asks_what_a_component_can_do():
         if asking.search(path.read_text(encoding="utf-8"))
     }
     assert found <= MAY_ASK
+
+
+def test_every_package_is_a_layer_and_is_used():
+    packages = {p.name for p in CORE.iterdir() if (p / "__init__.py").exists()}
+    assert packages - {"testing"} == set(LAYERS)
+    assert {below for _, below in between_layers()} == set(LAYERS) - {"cli"}
