@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,25 +11,22 @@ from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.loggers import Logger
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from seqebm.data import Batch, DataDir, LengthBucketedSampler, collate
 from seqebm.errors import ConfigError, DataError
-from seqebm.files import write_text
 from seqebm.hooks import get_host
 from seqebm.inference.terms import Terms
 from seqebm.models import Config, Recognizer
 from seqebm.models.recognizer import vocabulary_of
 from seqebm.training import checkpoints, optimisation, preparation
-from seqebm.training.diagnosis import batches_of, diagnose
 from seqebm.training.directory import claim
 from seqebm.training.metrics import EnergyMeter, write_history
+from seqebm.training.watch import Watch
 
 logger = logging.getLogger(__name__)
 
-_DIAGNOSIS = "diagnosis.json"
 _DIAGNOSED = 64, 256  # training items that a diagnosis looks at, in training and at its end
 
 
@@ -101,15 +96,16 @@ class _Run:
         )
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Any] = {}
-        self.warned: set[str] = set()
-        self.gap_before: float | None = None  # |I - C| of the untrained model
         self.epoch = self.step = 0
 
     def run(self) -> Recognizer:
         """Initialise or resume, run the epochs, save the model."""
-        fabric = self._fabric()
+        fabric = preparation.fabric(self.training, self.exp)
         self.device = fabric.device
         self.model.to(self.device)
+        self.watch = Watch(
+            self.exp / "diagnosis.json", self.train_set, self.training.seed, self.device
+        )
         checkpoint = checkpoints.newest(self.exp / "checkpoints")
         if checkpoint is None:
             preparation.initialise(self.model, self.train_set, self.device)
@@ -135,7 +131,7 @@ class _Run:
             DataLoader(self.train_set, batch_sampler=sampler, collate_fn=collate),
         )
         if self.epoch == 0:
-            self._diagnose(self.model, _DIAGNOSED[0])
+            self.watch.look(self.model, self.epoch, _DIAGNOSED[0])
         while self.epoch < self.training.epochs and not self._should_stop():
             started = time.monotonic()
             sampler.set_epoch(self.epoch)
@@ -149,33 +145,8 @@ class _Run:
             self._checkpoint(optimizer)
             self.progress(Progress(self.epoch, self.training.epochs, 0, 0, row))
             if self.epoch & (self.epoch - 1) == 0:  # early and seldom: 1, 2, 4, 8, ...
-                self._diagnose(self._evaluated, _DIAGNOSED[0])
+                self.watch.look(self._evaluated, self.epoch, _DIAGNOSED[0])
         return self._finish()
-
-    def _fabric(self) -> Fabric:
-        """Device, precision and loggers. Raises :class:`ConfigError` for what is not there."""
-        loggers: list[Logger] = []
-        if self.training.logger == "tensorboard":
-            from lightning_fabric.loggers import TensorBoardLogger
-
-            try:
-                loggers.append(TensorBoardLogger(self.exp, name="tensorboard", version=""))
-            except ImportError as error:
-                raise ConfigError(
-                    "training.logger: tensorboard is not installed; "
-                    "pip install 'seqebm[tensorboard]', or set training.logger: csv"
-                ) from error
-        precision: Any = self.training.precision
-        try:
-            return Fabric(
-                accelerator=self.training.accelerator, devices=1, precision=precision,
-                loggers=loggers,
-            )  # fmt: skip
-        except (ValueError, RuntimeError) as error:  # Fabric's checks of names and hardware
-            raise ConfigError(
-                f"training.accelerator {self.training.accelerator!r}, training.precision "
-                f"{precision!r}: {error}"
-            ) from error
 
     def _train_epoch(
         self, fabric: Fabric, model: Any, optimizer: Any, loader: DataLoader[Batch]
@@ -251,27 +222,6 @@ class _Run:
             meter.add(*model(batch.signal, batch.lengths, batch.targets))
         return meter.row("valid")
 
-    def _diagnose(self, model: Recognizer, items: int) -> None:
-        """Look at the energy surface: EXP/diagnosis.json, and a warning of each new fault."""
-        chosen = torch.randperm(
-            len(self.train_set), generator=torch.Generator().manual_seed(self.training.seed)
-        )
-        examples = [self.train_set[int(index)] for index in chosen[:items]]
-        try:
-            batches = [b.to(self.device) for b in batches_of(examples)]
-            found = diagnose(model, batches, self.gap_before)
-        except (DataError, ValueError) as error:  # training itself says so where it matters
-            logger.debug("no diagnosis: %s", error)
-            return
-        if self.gap_before is None and self.epoch == 0:
-            self.gap_before = min(found.typical_gap, sys.float_info.max)
-        report = {"epoch": self.epoch, "gap_before": self.gap_before, **found.as_dict()}
-        write_text(self.exp / _DIAGNOSIS, json.dumps(report, indent=1) + "\n")
-        for fault in found.warnings:
-            if self.epoch and fault.name not in self.warned:
-                logger.warning("epoch %d: %s: %s", self.epoch, fault.name, fault)
-                self.warned.add(fault.name)
-
     def _checkpoint(self, optimizer: Any) -> None:
         row = self.history[-1]
         if "valid_loss" in row and row["valid_loss"] < self.best.get("loss", float("inf")):
@@ -302,8 +252,7 @@ class _Run:
             self.average.load_state_dict(checkpoint.average)
         self.epoch, self.step = checkpoint.epoch, checkpoint.step
         self.history, self.best = checkpoint.history, checkpoint.best
-        if (self.exp / _DIAGNOSIS).is_file():
-            self.gap_before = json.loads((self.exp / _DIAGNOSIS).read_text()).get("gap_before")
+        self.watch.resume()
         logger.info("resuming %s after epoch %d", self.exp, self.epoch)
 
     def _should_stop(self) -> bool:
@@ -318,7 +267,7 @@ class _Run:
         if self.training.patience and (self.exp / "best").exists():
             model = Recognizer.load(self.exp / "best", self.device)
         model.eval().save(self.exp)
-        self._diagnose(model, _DIAGNOSED[1])
+        self.watch.look(model, self.epoch, _DIAGNOSED[1])
         get_host().hook.seqebm_train_end(exp=self.exp, model=model)
         return model
 

@@ -1,19 +1,49 @@
-"""What happens before the first epoch: datasets, statistics, starting points, feasibility."""
+"""What happens before the first epoch: device, datasets, statistics, start, feasibility."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import torch
+from lightning_fabric import Fabric
+from lightning_fabric.loggers import Logger
 from torch import Tensor
 
 from seqebm.data import Batch, DataDir, LengthBucketedSampler, SignalDataset, collate
 from seqebm.data.targets import Target
 from seqebm.errors import ConfigError, DataError, InfeasibleError
 from seqebm.models import Recognizer
+from seqebm.models.config import Training
 
 logger = logging.getLogger(__name__)
+
+
+def fabric(training: Training, exp: Path) -> Fabric:
+    """Device, precision and loggers. Raises :class:`ConfigError` for what is not there."""
+    loggers: list[Logger] = []
+    if training.logger == "tensorboard":
+        from lightning_fabric.loggers import TensorBoardLogger
+
+        try:
+            loggers.append(TensorBoardLogger(exp, name="tensorboard", version=""))
+        except ImportError as error:
+            raise ConfigError(
+                "training.logger: tensorboard is not installed; "
+                "pip install 'seqebm[tensorboard]', or set training.logger: csv"
+            ) from error
+    precision: Any = training.precision
+    try:
+        return Fabric(
+            accelerator=training.accelerator, devices=1, precision=precision, loggers=loggers
+        )
+    except (ValueError, RuntimeError) as error:  # Fabric's checks of names and hardware
+        raise ConfigError(
+            f"training.accelerator {training.accelerator!r}, training.precision "
+            f"{precision!r}: {error}"
+        ) from error
 
 
 def dataset(model: Recognizer, source: DataDir) -> SignalDataset:

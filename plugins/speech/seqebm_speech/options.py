@@ -15,7 +15,38 @@ from seqebm.hooks import Options
 
 Factor = Annotated[float, Field(ge=0.25, le=4.0)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Decibels = Annotated[float, Field(ge=0.0, le=40.0)]
 NoiseKind = Literal["white", "pink", "speech", "coloured"]
+
+# Options that every front-end has. They are types, not a base class: defaults differ, and a base
+# class's options would all come first, away from those that they belong to.
+Deltas = Annotated[
+    Literal[0, 1, 2], Field(description="append differences of this order (and below)")
+]
+Normalisation = Annotated[
+    Literal["utterance_map", "utterance_mean", "utterance_meanvar", "global", "none"],
+    Field(
+        description="subtract the mean (and divide by the deviation) of the utterance or corpus; "
+        "utterance_map: the utterance's mean, shrunk towards the corpus's",
+    ),
+]
+PriorFrames = Annotated[
+    float, Field(ge=0.0, description="utterance_map: frames that the corpus's mean counts for")
+]
+Limit = Annotated[float, Field(gt=0.0, le=36000.0, description="longest utterance accepted, s")]
+
+# Options that perturbations of waveforms and of cepstra have in common.
+Enabled = Annotated[bool, Field(description="false switches every perturbation off")]
+WarpSteps = Annotated[int, Field(ge=2, le=201, description="warps on the precomputed grid")]
+Gain = Annotated[tuple[float, float], Field(description="level change, dB; (0, 0) is off")]
+CurvePoints = Annotated[int, Field(ge=2, le=64, description="control points of that channel curve")]
+Masks = Annotated[int, Field(ge=0, le=20)]
+TimeMasks = Annotated[Masks, Field(description="SpecAugment: time masks an utterance; 0 is off")]
+TimeMask = Annotated[float, Field(ge=0.0, le=5000.0, description="longest time mask, ms")]
+TimeMaskShare = Annotated[
+    Probability, Field(description="longest time mask as a share of the utterance")
+]
+FrequencyMask = Annotated[int, Field(ge=0, le=256, description="widest frequency mask, mel bands")]
 
 
 def _ordered(options: Options, *names: str) -> None:
@@ -48,7 +79,7 @@ class AugmentOptions(Options):
     cost accuracy on new speakers (it pays with much data), while coloured noise gained some.
     """
 
-    enabled: bool = Field(default=True, description="false switches every perturbation off")
+    enabled: Enabled = True
     speed: tuple[Factor, Factor] = Field(
         default=(0.9, 1.1), description="factor of duration and pitch, by resampling; (1, 1) is off"
     )
@@ -63,7 +94,7 @@ class AugmentOptions(Options):
         default=(0.9, 1.1),
         description="vocal-tract-length warp factor of the mel filters; (1, 1) is off",
     )
-    vtlp_steps: int = Field(default=21, ge=2, le=201, description="warps on the precomputed grid")
+    vtlp_steps: WarpSteps = 21
     trim_ms: float = Field(
         default=20.0,
         ge=0.0,
@@ -84,39 +115,21 @@ class AugmentOptions(Options):
     snr_db: tuple[float, float] = Field(
         default=(5.0, 30.0), description="signal-to-noise ratio, dB"
     )
-    gain_db: tuple[float, float] = Field(
-        default=(0.0, 0.0), description="level change, dB; (0, 0) is off"
-    )
-    tilt_db: float = Field(
+    gain_db: Gain = (0.0, 0.0)
+    tilt_db: Decibels = Field(
         default=0.0,
-        ge=0.0,
-        le=40.0,
         description="random spectral tilt, +-dB from first to last mel band",
     )
-    eq_db: float = Field(
+    eq_db: Decibels = Field(
         default=3.0,
-        ge=0.0,
-        le=40.0,
         description="standard deviation of a random smooth channel, dB",
     )
-    eq_points: int = Field(
-        default=5, ge=2, le=64, description="control points of that channel curve"
-    )
-    time_masks: int = Field(
-        default=0, ge=0, le=20, description="SpecAugment: time masks an utterance; 0 is off"
-    )
-    time_mask_ms: float = Field(
-        default=60.0, ge=0.0, le=5000.0, description="longest time mask, ms"
-    )
-    time_mask_fraction: float = Field(
-        default=0.2, ge=0.0, le=1.0, description="longest time mask as a share of the utterance"
-    )
-    frequency_masks: int = Field(
-        default=0, ge=0, le=20, description="SpecAugment: frequency masks; 0 is off"
-    )
-    frequency_mask: int = Field(
-        default=6, ge=0, le=256, description="widest frequency mask, mel bands"
-    )
+    eq_points: CurvePoints = 5
+    time_masks: TimeMasks = 0
+    time_mask_ms: TimeMask = 60.0
+    time_mask_fraction: TimeMaskShare = 0.2
+    frequency_masks: Masks = Field(default=0, description="SpecAugment: frequency masks; 0 is off")
+    frequency_mask: FrequencyMask = 6
 
     @model_validator(mode="after")
     def _check(self) -> AugmentOptions:
@@ -154,22 +167,10 @@ class LogMelOptions(Options):
     floor_db: float = Field(
         default=50.0, gt=0.0, le=200.0, description="floor of the log energies, dB"
     )
-    deltas: Literal[0, 1, 2] = Field(
-        default=0, description="append differences of this order (and below)"
-    )
-    normalisation: Literal[
-        "utterance_map", "utterance_mean", "utterance_meanvar", "global", "none"
-    ] = Field(
-        default="utterance_map",
-        description="subtract the mean (and divide by the deviation) of the utterance or corpus; "
-        "utterance_map: the utterance's mean, shrunk towards the corpus's",
-    )
-    prior_frames: float = Field(
-        default=20.0, ge=0.0, description="utterance_map: frames that the corpus's mean counts for"
-    )
-    limit: float = Field(
-        default=30.0, gt=0.0, le=36000.0, description="longest utterance accepted, s"
-    )
+    deltas: Deltas = 0
+    normalisation: Normalisation = "utterance_map"
+    prior_frames: PriorFrames = 20.0
+    limit: Limit = 30.0
     augment: AugmentOptions = Field(
         default=AugmentOptions(), description="perturbations in training"
     )
