@@ -128,7 +128,7 @@ def one(config: str, loss: str, seed: int, data: Path, out: Path) -> dict:
     chosen = torch.randperm(min(2000, len(shown)), generator=order)[:192].tolist()
     batches = batches_of([shown[i] for i in chosen])
     judge = Recognizer(made, probe.vocabulary)
-    probe.loss, probe.beta = judge.loss, judge.beta
+    probe.loss, probe.inference = judge.loss, judge.inference
     at_first = pulled(probe, batches)
     result: dict = {"pulled": at_first}
     try:
