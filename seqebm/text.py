@@ -110,6 +110,6 @@ def lines(text: str) -> list[str]:
 
 
 def fields(line: str, most: int = -1) -> list[str]:
-    """As ``line.split(None, most)``, but only ASCII blanks part fields: U+00A0 is part of a word."""
+    """As ``line.split(None, most)``, but parted by ASCII blanks only: U+00A0 is part of a word."""
     parts = line.encode("utf-8", "surrogatepass").split(None, most)
     return [part.decode("utf-8", "surrogatepass") for part in parts]
