@@ -59,9 +59,11 @@ def read_bytes(
                 data = packed.read(largest + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as fault:
         raise error(f"{path}: gzip, but damaged or cut short ({fault}); make it anew") from fault
-    except (OSError, ValueError) as fault:  # ValueError: a NUL in the path
-        reason = getattr(fault, "strerror", None) or fault
+    except OSError as fault:
+        reason = fault.strerror or fault
         raise error(f"{path}: cannot be read: {reason}; check path and permissions") from fault
+    except ValueError as fault:  # a NUL in the path
+        raise error(f"{str(path)!r}: cannot be read: {fault}; check the path") from fault
     if len(data) > largest:
         raise error(f"{path}: holds more than {largest:,} bytes of text; give a smaller file")
     return data
