@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from seqebm.features.base import FeatureExtractor
 from seqebm.features.masking import NORMS
+from seqebm.features.sizes import Extent, Extents, Widths
 from seqebm.features.tdnn import TDNN
 from seqebm.lengths import valid_frames
 
@@ -24,9 +25,9 @@ class ConvTDNN(FeatureExtractor):
     class Options(TDNN.Options):
         """Options of the convolutional front and of the TDNN."""
 
-        maps: tuple[int, ...] = Field((16, 32), description="feature maps of each 2-D layer")
-        pools: tuple[int, ...] = Field((2, 2), description="bands pooled after each 2-D layer")
-        map_kernel: int = Field(3, ge=1, description="time and frequency extent (odd)")
+        maps: Widths = Field((16, 32), description="feature maps of each 2-D layer")
+        pools: Extents = Field((2, 2), description="bands pooled after each 2-D layer")
+        map_kernel: Extent = Field(3, description="time and frequency extent (odd)")
 
         @model_validator(mode="after")
         def _check_maps(self):

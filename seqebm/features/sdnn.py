@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from seqebm.errors import ConfigError
 from seqebm.features.base import FeatureExtractor
 from seqebm.features.masking import NORMS
+from seqebm.features.sizes import Extent, Extents, Width, Widths
 from seqebm.features.tdnn import TDNN
 from seqebm.lengths import valid_frames
 
@@ -28,14 +29,14 @@ class SDNN(FeatureExtractor):
     class Options(TDNN.Options):
         """Options of the 2-D layers and of the TDNN."""
 
-        planes: int = Field(5, ge=1, description="feature planes of the image; must divide D")
-        maps: tuple[int, ...] = Field((16, 32, 48), description="feature maps of each 2-D layer")
-        pools: tuple[tuple[int, int], ...] = Field(
+        planes: Width = Field(5, description="feature planes of the image; must divide D")
+        maps: Widths = Field((16, 32, 48), description="feature maps of each 2-D layer")
+        pools: tuple[tuple[Extent, Extent], ...] = Field(
             ((2, 2), (2, 1), (1, 1)), description="rows and columns pooled after each 2-D layer"
         )
-        map_kernel: int = Field(3, ge=1, description="rows and columns a 2-D layer looks at (odd)")
-        channels: int = Field(96, ge=1, description="width of every layer of the TDNN")
-        kernels: tuple[int, ...] = Field(
+        map_kernel: Extent = Field(3, description="rows and columns a 2-D layer looks at (odd)")
+        channels: Width = Field(96, description="width of every layer of the TDNN")
+        kernels: Extents = Field(
             (5, 3), description="columns each layer of the TDNN looks at (odd)"
         )
 
@@ -43,8 +44,6 @@ class SDNN(FeatureExtractor):
         def _check_maps(self):
             if len(self.maps) != len(self.pools):
                 raise ValueError(f"maps has {len(self.maps)} entries, but pools {len(self.pools)}")
-            if any(n < 1 for pool in self.pools for n in pool):
-                raise ValueError(f"pools must be at least 1, not {self.pools}")
             if self.map_kernel % 2 == 0:
                 raise ValueError(f"map_kernel must be odd, not {self.map_kernel}")
             if not self.kernels:

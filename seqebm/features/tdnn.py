@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from seqebm.features.base import FeatureExtractor
 from seqebm.features.masking import NORMS
+from seqebm.features.sizes import Extents, Width
 from seqebm.hooks import Options as BaseOptions
 from seqebm.lengths import valid_frames
 
@@ -27,12 +28,12 @@ class TDNN(FeatureExtractor):
     class Options(BaseOptions):
         """Options of the TDNN."""
 
-        channels: int = Field(96, ge=1, description="width of every layer")
-        kernels: tuple[int, ...] = Field((5, 5, 5), description="frames each layer looks at (odd)")
-        dilations: tuple[int, ...] | None = Field(None, description="default: 1 everywhere")
-        strides: tuple[int, ...] | None = Field(None, description="default: 1 everywhere")
-        output_dim: int | None = Field(
-            48, ge=1, description="features per frame; null: the channels, without a linear map"
+        channels: Width = Field(96, description="width of every layer")
+        kernels: Extents = Field((5, 5, 5), description="frames each layer looks at (odd)")
+        dilations: Extents | None = Field(None, description="default: 1 everywhere")
+        strides: Extents | None = Field(None, description="default: 1 everywhere")
+        output_dim: Width | None = Field(
+            48, description="features per frame; null: the channels, without a linear map"
         )
         norm: Literal["batch", "layer", "instance", "none"] = Field(
             "batch", description="after every convolution"
@@ -56,8 +57,8 @@ class TDNN(FeatureExtractor):
                     raise ValueError(
                         f"{name} has {len(value)} entries, but kernels has {len(self.kernels)}"
                     )
-            if any(k < 1 or k % 2 == 0 for k in self.kernels):
-                raise ValueError(f"kernels must be odd and positive, not {self.kernels}")
+            if any(k % 2 == 0 for k in self.kernels):
+                raise ValueError(f"kernels must be odd, not {self.kernels}")
             if any(n < 1 for n in (*(self.dilations or ()), *(self.strides or ()))):
                 raise ValueError("dilations and strides must be at least 1")
             return self

@@ -59,9 +59,13 @@ class HMM(Lattice):
         )
         lm: TextFile | None = Field(None, description="n-gram model (ARPA); null: free loop")
         topology: Literal["bakis", "ctc"] = Field("bakis", description="of a unit")
-        states: int = Field(3, ge=1, description="emitting states of a unit; frames it needs")
-        skip: int = Field(0, ge=0, description="most states that one step may leap over")
-        silence_states: int = Field(1, ge=0, description="of the optional silence; 0: none")
+        states: int = Field(
+            3, ge=1, le=1000, description="emitting states of a unit; frames it needs"
+        )
+        skip: int = Field(0, ge=0, le=1000, description="most states that one step may leap over")
+        silence_states: int = Field(
+            1, ge=0, le=1000, description="of the optional silence; 0: none"
+        )
         normalisation: Literal["none", "local"] = Field(
             "none", description="local: probabilities of classes at each frame and of transitions "
             "at each state sum to 1; none: energies are free",

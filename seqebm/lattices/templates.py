@@ -34,8 +34,10 @@ class Templates(AnswerSet):
     class Options(BaseOptions):
         """Options of the elastic templates."""
 
-        count: int = Field(3, ge=1, description="templates per word, K")
-        length: int = Field(8, ge=1, description="frames per template, L (init: segment_means)")
+        count: int = Field(3, ge=1, le=10_000, description="templates per word, K")
+        length: int = Field(
+            8, ge=1, le=10_000, description="frames per template, L (init: segment_means)"
+        )
         metric: Literal["cosine", "sqeuclidean"] = Field(
             "cosine", description="local energy of two frames: 1 - cos, or squared distance"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,8 @@ from pydantic import ConfigDict, Field, field_validator
 from seqebm.errors import ConfigError
 from seqebm.hooks import Options, TextFile, get_host
 from seqebm.hooks.registry import validate
-from seqebm.settings import parse_setting
+from seqebm.settings import load_yaml, parse_setting
+from seqebm.text import read_text
 
 
 class Section(Options):
@@ -200,14 +202,9 @@ def load_config(path: str | Path, settings: Iterable[str] = ()) -> Config:
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in seen:
         raise ConfigError(f"{path}: its chain of 'base' files comes back to itself")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such config file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    if not os.path.exists(path):  # Path.exists raises for a name that is too long
+        raise ConfigError(f"{str(path)[:500]}: no such config file")
+    values = load_yaml(read_text(path, ConfigError), str(path))
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: a mapping of sections is expected, not {type(values).__name__}")
     base = values.pop("base", None)

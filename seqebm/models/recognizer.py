@@ -10,15 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from seqebm.data import ReaderPool
-from seqebm.errors import ConfigError, ModelError, PluginError, UnsupportedError
+from seqebm.errors import ConfigError, ModelError, PluginError, SeqebmError, UnsupportedError
 from seqebm.features.base import FeatureExtractor, FrontEnd
 from seqebm.hooks import get_host
+from seqebm.hooks.textfile import sealed
 from seqebm.inference.energies import Energies
 from seqebm.inference.search import Inference
 from seqebm.inference.terms import Request, Terms
 from seqebm.lattices.base import Lattice
 from seqebm.losses.base import Loss
 from seqebm.models import storage
+from seqebm.models.allowance import Allowance
 from seqebm.models.config import SECTIONS, Config, parse_config
 
 MODEL_FILE = "model.safetensors"
@@ -185,29 +187,48 @@ class Recognizer(nn.Module):
         """
         path = Path(path)
         file = path / MODEL_FILE if path.is_dir() else path
-        tensors, description = storage.read(file, device)
-        model = cls.from_description(description, str(file))
+        tensors, description = storage.read(file)
+        size = sum(tensor.nbytes for tensor in tensors.values())
+        model = cls.from_description(description, str(file), size)
         model.load_tensors(tensors, str(file))
         return model.to(device).eval()
 
     @classmethod
-    def from_description(cls, description: dict[str, Any], where: str) -> Recognizer:
-        """Build an untrained model as :meth:`description` says."""
+    def from_description(cls, description: Any, where: str, size: int = 0) -> Recognizer:
+        """Build an untrained model as :meth:`description` says, of ``size`` bytes of tensors.
+
+        No other file is read, whatever the description says.
+        """
         try:
-            config, vocabulary = description["config"], tuple(description["vocabulary"])
+            config, vocabulary = description["config"], description["vocabulary"]
         except (KeyError, TypeError):
             raise ModelError(f"{where}: holds no model description; is it a model file?") from None
+        if not isinstance(vocabulary, list) or not all(isinstance(w, str) for w in vocabulary):
+            raise ModelError(f"{where}: its vocabulary is no list of words; use another model")
         parsed = parse_config(config, where)
+        hint = parsed.plugins and (
+            f" The model was trained with the local plugin(s) {', '.join(parsed.plugins)}, which a "
+            "model file does not load by itself: pass --plugin FILE."
+        )
         try:
-            return cls(parsed, vocabulary)
-        except Exception as error:
-            if parsed.plugins:
-                raise ModelError(
-                    f"{where}: {error} The model was trained with the local plugin(s) "
-                    f"{', '.join(parsed.plugins)}, which a model file does not load by itself: "
-                    "pass --plugin FILE."
-                ) from error
+            for section, kind in SECTIONS.items():
+                get_host().registry.get(kind, getattr(parsed, section).name)
+        except ConfigError as error:
+            if hint:
+                raise ModelError(f"{where}: {error}{hint}") from error
+            raise ConfigError(f"{where}: {error}") from error
+        try:
+            with sealed(), Allowance(size, where):
+                return cls(parsed, tuple(vocabulary))
+        except ModelError:
             raise
+        except SeqebmError as error:
+            raise ModelError(f"{where}: {error}{hint or ''}") from error
+        except Exception as error:  # a component met numbers that no training would have written
+            raise ModelError(
+                f"{where}: no model can be made as its description says "
+                f"({type(error).__name__}: {str(error)[:300]}); use another.{hint or ''}"
+            ) from error
 
     def load_tensors(self, tensors: dict[str, Tensor], where: str) -> None:
         """Load a state dict. Raises :class:`ModelError` if it does not fit the model."""

@@ -1,11 +1,12 @@
 """Model files: safetensors with a YAML description in the header, written atomically.
 
 One file holds tensors and description, so that the two cannot be out of step, and nothing in it
-can execute code.
+can execute code. A checksum of both tells a damaged file, which could otherwise load and answer.
 """
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from safetensors.torch import save
 import seqebm
 from seqebm import files
 from seqebm.errors import ModelError
+from seqebm.settings import load_yaml
 
 FORMAT_VERSION = 1
 
@@ -37,17 +39,15 @@ def write(path: Path, tensors: dict[str, torch.Tensor], description: dict[str, A
     }
     # clone: safetensors refuses tensors that share memory.
     plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-    write_bytes(path, save(plain, header))
+    write_bytes(path, save(plain, header | {"sha256": _checksum(plain, header)}))
 
 
-def read(
-    path: Path, device: str | torch.device = "cpu"
-) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Read tensors and description. Raises :class:`ModelError` naming the file and the remedy."""
     if not path.is_file():
         raise ModelError(f"{path}: no such model file; give the exp/NAME of a finished training")
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
+        with safe_open(path, framework="pt", device="cpu") as file:
             header = file.metadata() or {}
             if header.get("format") != "seqebm":
                 raise ModelError(f"{path}: a safetensors file, but not one that seqebm wrote")
@@ -58,13 +58,30 @@ def read(
                     f"reads version {FORMAT_VERSION}. Use that seqebm, or train again."
                 )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, yaml.safe_load(header["description"])
+            if "sha256" in header and header["sha256"] != _checksum(tensors, header):
+                raise ModelError(
+                    f"{path}: damaged: its content does not have the checksum that was written "
+                    "with it. Copy it again, use another checkpoint, or train again."
+                )
+            return tensors, load_yaml(header["description"], str(path), ModelError)
     except PermissionError as error:
         raise ModelError(f"{path}: may not be read; change its permissions") from error
-    except (SafetensorError, OSError, yaml.YAMLError, KeyError, UnicodeDecodeError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
         raise ModelError(
             f"{path}: truncated or damaged ({error}). Use another checkpoint, or train again."
         ) from error
+
+
+def _checksum(tensors: dict[str, torch.Tensor], header: dict[str, str]) -> str:
+    """SHA-256 of what a file says and of its tensors. Files of before 0.2 have none."""
+    digest = hashlib.sha256()
+    for key in ("format_version", "seqebm_version", "description"):
+        digest.update(f"{header[key]}\0".encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _plain(value: Any) -> Any:

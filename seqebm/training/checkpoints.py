@@ -76,8 +76,17 @@ class Checkpoint:
     def load(cls, path: Path) -> Checkpoint:
         """Read a checkpoint. Raises :class:`ModelError`."""
         tensors, notes = storage.read(path)
-        if "epoch" not in notes:
-            raise ModelError(f"{path}: a model file, not a checkpoint")
+        try:
+            return cls._from(tensors, notes)
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise ModelError(
+                f"{path}: no whole checkpoint ({type(error).__name__}: {error}); it is damaged, or "
+                "a model file."
+            ) from error
+
+    @classmethod
+    def _from(cls, tensors: dict[str, Tensor], notes: dict[str, Any]) -> Checkpoint:
+        """Take apart what :meth:`save` puts together."""
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
         for name, tensor in tensors.items():
             part, _, rest = name.partition("/")

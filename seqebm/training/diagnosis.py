@@ -21,6 +21,7 @@ from seqebm.data import Batch, DataDir, collate
 from seqebm.data.batching import Example
 from seqebm.decoding.batches import read_example
 from seqebm.errors import DataError
+from seqebm.hooks import get_host
 from seqebm.inference.found import Floats
 from seqebm.inference.terms import Request, Terms
 from seqebm.models import Recognizer
@@ -304,12 +305,18 @@ def _warnings(d: Diagnosis, model: Recognizer, gap_before: float | None) -> list
                 "model's energy differences",
             )
         )
-    if not collapsed and d.accuracy < 1 - _MANY and 0 <= d.net < 1e-6 * max(_size(d), 1e-12):
+    still = 0 <= d.net < 1e-6 * max(_size(d), 1e-12)
+    if not collapsed and len(d.gaps) and d.accuracy < 1 - _MANY and still:
         cause = (
             f"{1 - d.accuracy:.0%} of the items are wrong, but the loss has no gradient there: "
             f"{loss!r} is saturated"
         )
-        found.append(Fault("saturated", cause, "Lower loss.scale (or raise delta), or use nll"))
+        options = get_host().registry.get("losses", loss).options_class().model_fields
+        remedies = {"scale": "lower loss.scale", "delta": "raise loss.delta"}
+        cures = [cure for option, cure in remedies.items() if option in options]
+        cures.append("use the loss nll" if loss != "nll" else "lower inference.beta")
+        remedy = ", or ".join(cures)
+        found.append(Fault("saturated", cause, remedy[0].upper() + remedy[1:]))
     # With few items many parts are idle by chance.
     if len(d.idle) * 2 >= len(d.used) > 0 and len(d.correct) >= 10 * len(d.used):
         shown = ", ".join(d.idle[:5]) + (", ..." if len(d.idle) > 5 else "")

@@ -2,18 +2,66 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
+from filelock import FileLock, Timeout
 
-from seqebm.errors import ConfigError
+from seqebm.errors import ConfigError, ModelError
 from seqebm.models import Config
 from seqebm.models.config import parse_config
 from seqebm.models.storage import write_bytes
+from seqebm.settings import load_yaml
+from seqebm.text import read_text
 
 # What may be changed between the first run and a resumed one.
 RESUMABLE = {"logger", "keep_checkpoints", "threads", "accelerator", "patience"}
+
+
+logger = logging.getLogger(__name__)
+
+_training = threading.RLock()  # random numbers of torch are the process's, not the thread's
+
+
+@contextlib.contextmanager
+def alone_in(exp: Path) -> Iterator[None]:
+    """Within it, no other training works in ``exp``, nor in another thread of this process.
+
+    The lock goes with the process, however it ends. Raises :class:`ConfigError` if another has it,
+    :class:`ModelError` if the directory cannot be made.
+    """
+    if not _training.acquire(blocking=False):
+        raise ConfigError(
+            f"{exp}: another thread of this process is training, and both would draw from the same "
+            "random numbers: train one after the other, or in processes of their own"
+        )
+    try:
+        try:
+            exp.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(exp / ".lock")
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise ConfigError(
+                f"{exp}: another training is at work there: wait until it has ended, or give "
+                "another --exp"
+            ) from None
+        except NotImplementedError:  # a file system without locks
+            logger.warning("%s: cannot be locked; start no other training there", exp)
+        except OSError as error:
+            raise ModelError(
+                f"{exp}: could not be written ({error.strerror or error}): check that it may be "
+                "written there, or give another --exp"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+    finally:
+        _training.release()
 
 
 def claim(exp: Path, config: Config) -> None:
@@ -24,11 +72,9 @@ def claim(exp: Path, config: Config) -> None:
     path = exp / "config.yaml"
     if path.exists():
         try:
-            before = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(
-                f"{path}: cannot be read ({error}): give another --exp, or delete {exp}"
-            ) from error
+            before = load_yaml(read_text(path, ConfigError), str(path))
+        except ConfigError as error:
+            raise ConfigError(f"{error}: give another --exp, or delete {exp}") from error
         changed = sorted(_differences(_explicit(before, path), config.explicit()))
         if changed:
             raise ConfigError(

@@ -21,7 +21,7 @@ from seqebm.inference.terms import Terms
 from seqebm.models import Config, Recognizer
 from seqebm.models.recognizer import vocabulary_of
 from seqebm.training import checkpoints, optimisation, preparation
-from seqebm.training.directory import claim
+from seqebm.training.directory import alone_in, claim
 from seqebm.training.metrics import EnergyMeter, write_history
 from seqebm.training.watch import Watch
 
@@ -63,12 +63,15 @@ def train(
     Returns the trained model, in evaluation mode.
 
     Raises:
-        ConfigError: ``exp`` was begun with another config or vocabulary.
-        DataError: unusable utterances (unless ``training.bad_utterances: skip``).
+        ConfigError: ``exp`` was begun with another config or vocabulary, or another training is at
+            work in it or in this process.
+        DataError: unusable utterances (unless ``training.bad_utterances: skip``), or one answer
+            only.
         InfeasibleError: utterances too short for every template of their word.
         ModelError: a checkpoint cannot be written; what was there before still is.
     """
-    return _Run(config, data, Path(exp), valid, progress or (lambda _: None)).run()
+    with alone_in(Path(exp)):
+        return _Run(config, data, Path(exp), valid, progress or (lambda _: None)).run()
 
 
 class _Run:
@@ -89,6 +92,7 @@ class _Run:
         checkpoints.seed_epoch(self.training.seed, 0)
         source = _load(data)
         self.model = Recognizer(config, vocabulary_of(config, source.texts))
+        preparation.check_answers(self.model, source)
         claim(self.exp, config)
         self.train_set = preparation.dataset(self.model, source)
         self.valid_set = (

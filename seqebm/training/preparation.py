@@ -46,6 +46,15 @@ def fabric(training: Training, exp: Path) -> Fabric:
         ) from error
 
 
+def check_answers(model: Recognizer, source: DataDir) -> None:
+    """Raise :class:`DataError` if there is one answer only, so that any model is right."""
+    if model.lattice.answers == "choice" and len(model.vocabulary) == 1:
+        raise DataError(
+            f"{source.path}: all transcripts are the same ({model.vocabulary[0]}): there is "
+            "nothing to tell apart; a recogniser needs two answers"
+        )
+
+
 def dataset(model: Recognizer, source: DataDir) -> SignalDataset:
     """The utterances of a data directory that a model can be trained on.
 
