@@ -23,6 +23,8 @@ KINDS = {
     "exporters": "exporter",
 }
 
+_QUOTED = 200  # characters of a wrong value that a message shows
+
 
 class Options(BaseModel):
     """Base of every component's options: unknown keys are errors, defaults are validated."""
@@ -102,7 +104,7 @@ def validate(model: type[BaseModel], values: Any, where: str) -> Any:
                 lines.append(f"{place}: is missing; it has no default.")
             else:
                 reason = fault["msg"].removeprefix("Value error, ")
-                lines.append(f"{place}: {reason} (got {fault['input']!r}).")
+                lines.append(f"{place}: {reason} (got {repr(fault['input'])[:_QUOTED]}).")
         raise ConfigError("\n".join(lines)) from None
 
 
