@@ -212,7 +212,7 @@ class Recognizer(nn.Module):
         )
         try:
             for section, kind in SECTIONS.items():
-                get_host().registry.get(kind, getattr(parsed, section).name)
+                get_host().registry.get(kind, parsed.spec(section)["name"])
         except ConfigError as error:
             if hint:
                 raise ModelError(f"{where}: {error}{hint}") from error

@@ -10,6 +10,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 from safetensors import SafetensorError, safe_open
@@ -31,11 +32,18 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def write(path: Path, tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> None:
     """Write tensors and a YAML-able description. Raises :class:`ModelError`."""
+    try:
+        described = yaml.safe_dump(_plain(description), sort_keys=False, allow_unicode=True)
+    except yaml.YAMLError as error:
+        raise ModelError(
+            f"{path}: cannot be written: {error}; metrics of plugins and options must be numbers, "
+            "text, or lists of them"
+        ) from error
     header = {
         "format": "seqebm",
         "format_version": str(FORMAT_VERSION),
         "seqebm_version": seqebm.__version__,
-        "description": yaml.safe_dump(_plain(description), sort_keys=False, allow_unicode=True),
+        "description": described,
     }
     # clone: safetensors refuses tensors that share memory.
     plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
@@ -85,9 +93,11 @@ def _checksum(tensors: dict[str, torch.Tensor], header: dict[str, str]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Tuples to lists, paths to strings: what YAML can write safely."""
+    """Tuples to lists, paths to strings, NumPy's numbers to numbers: what YAML can write."""
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return value.item()
     return str(value) if isinstance(value, Path) else value

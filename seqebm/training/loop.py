@@ -143,10 +143,12 @@ class _Run:
             row = self._train_epoch(fabric, wrapped, optimizer, loader)
             row |= self._validate()
             row["seconds"] = round(time.monotonic() - started, 2)
-            host.hook.seqebm_epoch_end(epoch=self.epoch, metrics=row, model=self.model)
-            self.history.append(row)
-            fabric.log_dict({k: v for k, v in row.items() if k != "epoch"}, step=self.epoch)
-            self._checkpoint(optimizer)
+            try:
+                host.hook.seqebm_epoch_end(epoch=self.epoch, metrics=row, model=self.model)
+            finally:  # a plugin that fails must not cost the epoch
+                self.history.append(row)
+                fabric.log_dict({k: v for k, v in row.items() if k != "epoch"}, step=self.epoch)
+                self._checkpoint(optimizer)
             self.progress(Progress(self.epoch, self.training.epochs, 0, 0, row))
             if self.epoch & (self.epoch - 1) == 0:  # early and seldom: 1, 2, 4, 8, ...
                 self.watch.look(self._evaluated, self.epoch, _DIAGNOSED[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -63,3 +64,12 @@ def test_full_disk_keeps_what_was_there(tmp_path, monkeypatch):
         storage.write(path, TENSORS, {"epoch": 2})
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["model.safetensors"], "no debris"
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    path = tmp_path / "model.safetensors"
+    storage.write(path, TENSORS, {"mine": np.float64(1.5), "count": [np.int32(3)]})
+    assert storage.read(path)[1] == {"mine": 1.5, "count": [3]}
+    with pytest.raises(ModelError, match=r"model.safetensors: cannot be written.*must be numbers"):
+        storage.write(path, TENSORS, {"mine": object()})
+    assert storage.read(path)[1] == {"mine": 1.5, "count": [3]}

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -21,10 +22,11 @@ from seqebm.data import DataDir, Utterance, write_data_dir
 from seqebm.errors import ConfigError, DataError, InfeasibleError, ModelError
 from seqebm.hooks import Terms, get_host, hookimpl
 from seqebm.hooks.manager import PluginInfo
-from seqebm.models import Recognizer
+from seqebm.models import Recognizer, storage
 from seqebm.models.config import override, parse_config
 from seqebm.training import train
 from seqebm.training.checkpoints import Checkpoint, newest
+from seqebm.training.directory import alone_in
 from seqebm.training.metrics import EnergyMeter
 
 
@@ -121,6 +123,85 @@ def test_truncated_checkpoint_falls_back(tones, tmp_path, caplog):
     found = newest(exp / "checkpoints")
     assert found is not None and found.epoch == 2
     assert "epoch-0003.safetensors: truncated or damaged" in caplog.text
+
+
+def test_a_damaged_checkpoint_falls_back(tones, tmp_path, caplog):
+    """Wherever it is damaged: header, description or tensors."""
+    exp = tmp_path / "exp"
+    train(config(), tones / "train", exp)
+    path = exp / "checkpoints" / "epoch-0003.safetensors"
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    before = Checkpoint.load(exp / "checkpoints" / "epoch-0002.safetensors")
+    for position in rng.integers(len(whole), size=60).tolist():
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        found = newest(exp / "checkpoints")
+        assert found is not None
+        if found.epoch == 3:  # nothing that counts: the name of the checksum
+            assert storage.read(path)[1]["step"] == found.step
+        else:
+            assert_equal(found.model, before.model)
+    assert caplog.text.count("epoch-0002.safetensors is used") > 50
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [{}, {"epoch": 1}, {"epoch": 1, "optimizer_scalars": None}, [], None, "epoch"],
+    ids=repr,
+)
+def test_what_is_no_checkpoint_is_not_taken_for_one(tmp_path, notes):
+    storage.write(tmp_path / "epoch-0001.safetensors", {"moddl/x": torch.zeros(2)}, notes)
+    with pytest.raises(ModelError, match=r"epoch-0001.safetensors: no whole checkpoint"):
+        Checkpoint.load(tmp_path / "epoch-0001.safetensors")
+    assert newest(tmp_path) is None
+
+
+def test_one_training_in_a_directory(tones, tmp_path):
+    """The second is refused while the first is at work, whoever has it; then it may go on."""
+    exp = tmp_path / "exp"
+    code = (
+        "import sys, time; from pathlib import Path; from seqebm.training.directory import alone_in"
+        f"\nwith alone_in(Path({str(exp)!r})): print('mine', flush=True); time.sleep(60)"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout is not None and other.stdout.readline() == "mine\n"
+        with pytest.raises(ConfigError, match=r"exp: another training is at work there"):
+            train(config(), tones / "train", exp)
+        assert not (exp / "config.yaml").exists()
+    finally:
+        other.kill()
+        other.wait()
+    train(config("training.epochs=0"), tones / "train", exp)  # a killed one leaves no lock
+
+
+def test_one_training_in_a_process(tones, tmp_path):
+    entered, go_on = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with alone_in(tmp_path / "first"):
+            entered.set()
+            go_on.wait(60)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    try:
+        assert entered.wait(60)
+        with pytest.raises(ConfigError, match="another thread of this process is training"):
+            train(config(), tones / "train", tmp_path / "second")
+    finally:
+        go_on.set()
+        thread.join()
+
+
+def test_one_answer_is_refused(tones, tmp_path):
+    source = DataDir.load(tones / "train")
+    one = [u for u in source.utterances if u.text == "up"]
+    write_data_dir(tmp_path / "one", one)
+    with pytest.raises(DataError, match=r"all transcripts are the same \(up\).*two answers"):
+        train(config(), tmp_path / "one", tmp_path / "exp")
 
 
 def test_full_disk_keeps_the_last_checkpoint(tones, tmp_path, monkeypatch):
@@ -266,6 +347,29 @@ def test_events_reach_plugins(tones, tmp_path):
     assert per_epoch.count("epoch") == per_epoch.count("checkpoint") == 3
     rows = list(csv.DictReader((tmp_path / "exp" / "metrics.csv").open()))
     assert [r["mine"] for r in rows] == ["10", "20", "30"]
+
+
+def test_a_plugin_that_fails_costs_no_epoch(tones, tmp_path):
+    class Failing:
+        @hookimpl
+        def seqebm_epoch_end(self, epoch, metrics, model):
+            metrics["mine"] = np.float64(1.5)
+            if epoch == 2:
+                raise RuntimeError("boom")
+
+    failing = Failing()
+    get_host().register(failing, PluginInfo("failing", "test", "0"))
+    try:
+        with pytest.raises(Exception, match="boom"):
+            train(config(), tones / "train", tmp_path / "exp")
+    finally:
+        get_host().manager.unregister(failing)
+    found = newest(tmp_path / "exp/checkpoints")
+    assert found is not None and found.epoch == 2
+    assert [row["mine"] for row in found.history] == [1.5, 1.5]
+    train(config(), tones / "train", tmp_path / "exp")
+    train(config(), tones / "train", tmp_path / "other")
+    assert_equal(weights(tmp_path / "exp"), weights(tmp_path / "other"))
 
 
 def test_divergence_is_a_message(tones, tmp_path):
