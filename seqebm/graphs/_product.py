@@ -8,13 +8,13 @@ the accessible part and not the product of the sizes.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from seqebm.compiled import compiled
 from seqebm.graphs._walks import JIT
 from seqebm.graphs.graph import Ints
 
 
-@njit(**JIT)
+@compiled(**JIT)
 def _slot(table, keys, key):
     """Where in the hash table ``key`` is, or would be put."""
     mask = table.size - 1
@@ -25,7 +25,7 @@ def _slot(table, keys, key):
     return at
 
 
-@njit(**JIT)
+@compiled(**JIT)
 def _number(table, keys, count, key):
     """State number of ``key``, which is added if it is new; with the arrays, perhaps regrown."""
     at = _slot(table, keys, key)
@@ -44,7 +44,7 @@ def _number(table, keys, count, key):
     return count, table, keys, count + 1
 
 
-@njit(**JIT)
+@compiled(**JIT)
 def _push(rows, count, src, dst, left, right):
     """Append a row to a growing array."""
     if count == rows.shape[0]:
@@ -58,7 +58,7 @@ def _push(rows, count, src, dst, left, right):
     return rows, count + 1
 
 
-@njit(**JIT)
+@compiled(**JIT)
 def _bisect(labels, low, high, label):
     """First place in the sorted ``labels[low:high]`` that is not below ``label``."""
     while low < high:
@@ -70,7 +70,7 @@ def _bisect(labels, low, high, label):
     return low
 
 
-@njit(**JIT)
+@compiled(**JIT)
 def compose_walk(
     a_offsets: Ints, a_label: Ints, a_dst: Ints,
     b_offsets: Ints, b_label: Ints, b_dst: Ints,
@@ -140,7 +140,7 @@ def compose_walk(
     return keys[:count].copy(), rows[:arcs].copy()
 
 
-@njit(**JIT)
+@compiled(**JIT)
 def difference_walk(
     offsets: Ints, label: Ints, dst: Ints, string: Ints, seeds: Ints
 ) -> tuple[Ints, Ints]:

@@ -9,14 +9,14 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from seqebm.compiled import compiled
 from seqebm.graphs.graph import Floats, Ints
 
-JIT: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+JIT: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
 
-@njit(**JIT)
+@compiled(**JIT)
 def group(groups: int, values: Ints) -> tuple[Ints, Ints]:
     """Counting sort: ``(offsets (groups + 1,), order (N,))``, stable within a group."""
     offsets = np.zeros(groups + 1, np.int64)
@@ -44,7 +44,7 @@ def expand(offsets: Ints, groups: Ints) -> tuple[Ints, Ints]:
     return row, np.arange(len(row)) - first[row] + offsets[groups][row]
 
 
-@njit(**JIT)
+@compiled(**JIT)
 def reach(states: int, src: Ints, dst: Ints, seeds: Ints) -> np.ndarray:
     """``(states,)`` bool: which states some path from ``seeds`` visits."""
     offsets, order = group(states, src)
@@ -68,7 +68,7 @@ def reach(states: int, src: Ints, dst: Ints, seeds: Ints) -> np.ndarray:
     return seen
 
 
-@njit(**JIT)
+@compiled(**JIT)
 def kahn(states: int, src: Ints, dst: Ints) -> Ints:
     """States in topological order (Kahn 1962); those on or behind a cycle are left out."""
     offsets, order = group(states, src)
@@ -94,7 +94,7 @@ def kahn(states: int, src: Ints, dst: Ints) -> Ints:
     return queue[:end].copy()
 
 
-@njit(**JIT)
+@compiled(**JIT)
 def distances(
     states: int, src: Ints, dst: Ints, energy: Floats, initial: Floats
 ) -> tuple[Floats, Ints, Ints, int]:
@@ -140,7 +140,7 @@ def distances(
     return distance, back, length, -1
 
 
-@njit(**JIT)
+@compiled(**JIT)
 def _rounds(states: int, src: Ints, dst: Ints, energy: Floats) -> tuple[Ints, int]:
     """S rounds over all arcs: the arc into each state, and a state that the last one changed."""
     distance = np.zeros(states)
@@ -180,7 +180,7 @@ def negative_cycle(states: int, src: Ints, dst: Ints, energy: Floats) -> list[in
     return cycle[::-1]
 
 
-@njit(**JIT)
+@compiled(**JIT)
 def potentials(
     topological: Ints, src: Ints, dst: Ints, energy: Floats, initial: Floats, beta: float
 ) -> Floats:

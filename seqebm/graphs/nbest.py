@@ -7,9 +7,9 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike
 
+from seqebm.compiled import compiled
 from seqebm.errors import GraphError
 from seqebm.graphs._walks import JIT, expand
 from seqebm.graphs.graph import Floats, Graph, Ints
@@ -17,7 +17,7 @@ from seqebm.graphs.paths import Path, path_of
 from seqebm.graphs.totals import alive_arcs, lowest
 
 
-@njit(**JIT)
+@compiled(**JIT)
 def _close(
     offsets: Ints, dst: Ints, label: Ints, cost: Floats,
     states: Ints, costs: Floats, arcs: Ints, sources: Ints, place: Ints,

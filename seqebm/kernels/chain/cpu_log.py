@@ -13,9 +13,10 @@ import math
 import numpy as np
 from numba import njit
 
+from seqebm.compiled import compiled
 from seqebm.kernels.chain.cpu_blocks import copy_row, fold_min, fold_sum
 from seqebm.kernels.machine import cells
-from seqebm.kernels.machine.jit import ENTRY, LEAF, fill, take
+from seqebm.kernels.machine.jit import JIT, LEAF, fill, take
 from seqebm.kernels.machine.lanes import (
     gibbs,
     infinity_like,
@@ -102,7 +103,7 @@ def _end(alphas, here, final, wide, beta, posterior, buffer, width):
     return best - math.log(total) / beta
 
 
-@njit(**ENTRY)
+@compiled(**JIT)
 def log_worker(
     next_item, items, emissions, lengths, frames, states, wide, transitions, start, final, beta,
     gradient, gamma, counts, energies, width,

@@ -22,6 +22,7 @@ import math
 import numpy as np
 from numba import njit
 
+from seqebm.compiled import compiled
 from seqebm.kernels.chain.cpu_blocks import (
     PANEL,
     QUAD,
@@ -32,7 +33,7 @@ from seqebm.kernels.chain.cpu_blocks import (
     scale_row,
     sum_quad,
 )
-from seqebm.kernels.machine.jit import ENTRY, LEAF, fill, take
+from seqebm.kernels.machine.jit import JIT, LEAF, fill, take
 from seqebm.kernels.machine.lanes import gibbs, load, splat, store, where_less
 
 
@@ -108,7 +109,7 @@ def _inverse(value):
     return 1.0 / value if value > 0.0 else 0.0
 
 
-@njit(**ENTRY)
+@compiled(**JIT)
 def scaled_worker(
     next_squad, squads, emissions, lengths, frames, states, wide, forward, backward, start, last,
     constants, beta, floor, keep, gradient, alphas, sides, gamma, energies, worst, width,

@@ -19,9 +19,10 @@ import math
 import numpy as np
 from numba import njit
 
+from seqebm.compiled import compiled
 from seqebm.kernels.chain.cpu_blocks import PANEL, QUAD, fold_min, min_quad
 from seqebm.kernels.machine import cells
-from seqebm.kernels.machine.jit import ENTRY, LEAF, take
+from seqebm.kernels.machine.jit import JIT, LEAF, take
 from seqebm.kernels.machine.lanes import load, splat, store, where_less, zero_like
 
 
@@ -104,7 +105,7 @@ def _trace(table, begin, wide, length, columns, final, targets, same, path, leas
     return True
 
 
-@njit(**ENTRY)
+@compiled(**JIT)
 def viterbi_worker(
     next_squad, squads, emissions, lengths, frames, states, wide, panels, rows, columns, start,
     final, targets, cost, table, paths, energies, width,

@@ -15,8 +15,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from seqebm.compiled import compiled
 from seqebm.kernels.dag.packed import Dags, Ints
-from seqebm.kernels.machine.jit import ENTRY, LEAF, WIDTH, take
+from seqebm.kernels.machine.jit import JIT, LEAF, WIDTH, take
 from seqebm.kernels.machine.threads import launch
 
 
@@ -27,7 +28,7 @@ def _into(energies, first, fan, source, entry, alphas):
     return energy if source[fan] < 0 else energy + alphas[source[fan]]
 
 
-@njit(**ENTRY)
+@compiled(**JIT)
 def dag_worker(
     next_graph, entry_offsets, node_offsets, fan_offsets, final_offsets, fan_ends, fan_sources,
     fan_entries, final_nodes, energies, beta, gradient, posteriors, free, paths, path_lengths,

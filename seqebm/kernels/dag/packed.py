@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seqebm.compiled import compiled
 from seqebm.kernels.machine.topology import Topology
 
 Ints = NDArray[np.int64]
@@ -46,7 +46,7 @@ class Dags(NamedTuple):
         return len(self.entry_offsets) - 1
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def _ranks(states, src, dst):
     """Topological number of each state, -1 for those on a cycle or behind one (Kahn 1962)."""
     begin = np.zeros(states + 1, np.int64)
@@ -81,7 +81,7 @@ def _ranks(states, src, dst):
     return rank
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def level_of(fan_end, fan_source):
     """(N,) level of each node of one graph: the most arcs that lead to it."""
     level = np.zeros(fan_end.size, np.int64)

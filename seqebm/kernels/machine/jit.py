@@ -12,9 +12,8 @@ from seqebm.kernels.machine.lanes import Width, intrinsic
 LANES = 16
 WIDTH = Width(LANES)
 #: Options of every function. No fast-math: infinities are ordinary values here. Only what Python
-#: calls is cached on disk (ENTRY), and its signature has a Width: see there.
+#: calls is kept on disk (``compiled``), and its signature has a Width: see there.
 JIT: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-ENTRY: dict[str, Any] = {**JIT, "cache": True}
 #: Options of functions that neither keep nor make arrays: without reference counts, which cost more
 #: than what small functions do, above all where two threads count the references of one array.
 LEAF: dict[str, Any] = {**JIT, "_nrt": False}

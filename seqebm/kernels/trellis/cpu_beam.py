@@ -13,7 +13,8 @@ import math
 import numpy as np
 from numba import njit
 
-from seqebm.kernels.machine.jit import ENTRY, JIT, LEAF, take
+from seqebm.compiled import compiled
+from seqebm.kernels.machine.jit import JIT, LEAF, take
 
 #: Energies above are impossible, however wide the beam.
 HIGHEST = 1.7976931348623157e308
@@ -133,7 +134,7 @@ def _spread(
     return count, done, waiting, lowest, cut
 
 
-@njit(**ENTRY)
+@compiled(**JIT)
 def beam_worker(
     counter, jobs, packed, graph_of, emissions, lengths, energies, beam, best, path_arcs,
     path_frames, counts, ends, failed, width,

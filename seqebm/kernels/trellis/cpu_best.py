@@ -13,7 +13,8 @@ import math
 import numpy as np
 from numba import njit
 
-from seqebm.kernels.machine.jit import ENTRY, LEAF, take
+from seqebm.compiled import compiled
+from seqebm.kernels.machine.jit import JIT, LEAF, take
 from seqebm.kernels.machine.lanes import load, splat, store, where_less
 from seqebm.kernels.trellis.cpu_rows import reset, turns
 
@@ -104,7 +105,7 @@ def _entering(
     return found, source
 
 
-@njit(**ENTRY)
+@compiled(**JIT)
 def best_worker(
     counter, jobs, packed, graph_of, emissions, lengths, energies, trace, best, path_arcs,
     path_frames, counts, ends, width,

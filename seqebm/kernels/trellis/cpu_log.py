@@ -13,7 +13,8 @@ import math
 import numpy as np
 from numba import njit
 
-from seqebm.kernels.machine.jit import ENTRY, LEAF, take
+from seqebm.compiled import compiled
+from seqebm.kernels.machine.jit import JIT, LEAF, take
 
 
 @njit(**LEAF)
@@ -67,7 +68,7 @@ def _candidates(packed, graph, first, end, energies, frame, row, values):
     return count
 
 
-@njit(**ENTRY)
+@compiled(**JIT)
 def log_worker(
     counter, jobs, packed, graph_of, emissions, lengths, energies, beta, with_posterior,
     with_counts, free, posterior, counts, count_offsets, width,

@@ -39,7 +39,8 @@ import math
 import numpy as np
 from numba import njit
 
-from seqebm.kernels.machine.jit import ENTRY, LEAF, take
+from seqebm.compiled import compiled
+from seqebm.kernels.machine.jit import JIT, LEAF, take
 from seqebm.kernels.trellis.cpu_rows import (
     advance,
     arc_factors,
@@ -209,7 +210,7 @@ def _backward(
             counts[places[lane] + packed.turn_arc[a0 + a]] = sums[a * lanes + lane]
 
 
-@njit(**ENTRY)
+@compiled(**JIT)
 def scaled_worker(
     counter, jobs, packed, graph_of, emissions, lengths, energies, beta, with_posterior,
     with_counts, free, doubtful, posterior, counts, count_offsets, width,

@@ -11,10 +11,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from seqebm.kernels.machine.jit import ENTRY
+from seqebm.compiled import compiled
+from seqebm.kernels.machine.jit import JIT
 from seqebm.kernels.trellis.cpu_beam import HIGHEST, longer
 from seqebm.kernels.trellis.cpu_best import close, energies_at, step
 from seqebm.kernels.trellis.packed import Packed
@@ -53,7 +53,7 @@ class Unrolled(NamedTuple):
     final_energy: Floats
 
 
-@njit(**ENTRY)
+@compiled(**JIT)
 def _survivors(packed, graph, emissions, items, lengths, energies, beam, most, width):
     """Nodes and arcs that survive, from the last frame to the first.
 

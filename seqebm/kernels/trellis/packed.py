@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from seqebm.compiled import compiled
 from seqebm.kernels.machine.topology import Ints, Topology
 
 
@@ -120,7 +120,7 @@ def split(wide: NDArray[np.int64], flat: NDArray[np.int32]) -> Packed:
     return Packed(*arrays)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _epsilon_order(src, dst, begin, arcs, rank):
     """Topological rank of each state among the epsilon arcs, and the longest chain; -1: a cycle.
 
@@ -164,7 +164,7 @@ def _epsilon_order(src, dst, begin, arcs, rank):
     return -1
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _fewest_frames(states, dst, step, begin, starts, finals):
     """Fewest arcs with ``step`` 1 on any path from a start to a final; -1 if there is none.
 

@@ -13,7 +13,8 @@ import math
 import numpy as np
 from numba import njit
 
-from seqebm.kernels.machine.jit import ENTRY, LEAF, fill, take
+from seqebm.compiled import compiled
+from seqebm.kernels.machine.jit import JIT, LEAF, fill, take
 from seqebm.kernels.machine.lanes import load, splat, store, zero_like
 from seqebm.kernels.warp.cpu_rows import advance_row, next_row, row_span, start_tables
 
@@ -22,7 +23,7 @@ from seqebm.kernels.warp.cpu_rows import advance_row, next_row, row_span, start_
 BLOCK = 4
 
 
-@njit(**ENTRY)
+@compiled(**JIT)
 def pack_templates(y, offsets, stride, order, lengths, starts, packed, width):
     """Lay templates out in groups of W: (group, frame, feature, lane), padding 0.
 
@@ -65,7 +66,7 @@ def _local_block(x, at, features, packed, begin, columns, local, width):
         store(local, 3 * size + j * lanes, sum3)
 
 
-@njit(**ENTRY)
+@compiled(**JIT)
 def features_worker(
     counter, x, x_starts, x_lengths, features, packed, starts, order, l_lengths,
     di, dj, weight, penalty, beta, band, slope, energies, width,

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from seqebm.compiled import compiled
 from seqebm.kernels.machine import cells
-from seqebm.kernels.machine.jit import ENTRY, take
+from seqebm.kernels.machine.jit import JIT, take
 from seqebm.kernels.machine.lanes import candidate
 from seqebm.kernels.warp.cpu_rows import row_limits
 
 
-@njit(**ENTRY)
+@compiled(**JIT)
 def paths_worker(
     counter, flat, offsets, t_stride, l_stride, t_lengths, l_lengths, di, dj, weight, penalty,
     band, slope, energies, paths, counts, width,

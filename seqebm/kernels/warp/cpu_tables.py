@@ -13,7 +13,8 @@ import math
 import numpy as np
 from numba import njit
 
-from seqebm.kernels.machine.jit import ENTRY, LEAF, fill, take
+from seqebm.compiled import compiled
+from seqebm.kernels.machine.jit import JIT, LEAF, fill, take
 from seqebm.kernels.machine.lanes import load, splat, store, where_less, zero_like
 from seqebm.kernels.warp.cpu_rows import advance_row, next_row, row_span, start_tables
 
@@ -121,7 +122,7 @@ def _posteriors(
         fill(visits, (i % ring) * length, (i % ring + 1) * length, 0.0)
 
 
-@njit(**ENTRY)
+@compiled(**JIT)
 def tables_worker(
     counter, flat, offsets, t_stride, l_stride, t_full, l_full, order, t_lengths, l_lengths,
     di, dj, weight, penalty, beta, band, slope, energies, bad, keep, gradient, scratch, width,
