@@ -130,7 +130,7 @@ def test_prepare(tmp_path):
         (["toy", "--set", "sed=3"], "Did you mean 'seed'"),
         (["toy", "--set", "seed=x"], "--set.seed"),
         (["toy", "--set", "seed"], "key=value"),
-        (["toy", "--set", "seed=[1"], "not YAML"),
+        (["toy", "--set", "seed=[1"], "not valid YAML"),
         (["toy", "--set", "seed=1", "--set", "seed=2"], "given twice"),
         (["toy", "--set", "name=x"], "argument NAME"),
     ],

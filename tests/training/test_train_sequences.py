@@ -97,5 +97,5 @@ def test_lexicon_and_language_model_are_in_the_model_file(phrases, tmp_path, mon
 def test_missing_lexicon_is_named(tmp_path):
     path = tmp_path / "conf.yaml"
     path.write_text(config("lattice.lexicon=nowhere/lexicon.txt").to_yaml())
-    with pytest.raises(ConfigError, match=r"nowhere/lexicon.txt cannot be read"):
+    with pytest.raises(ConfigError, match=r"nowhere/lexicon.txt: cannot be read"):
         load_config(path)
