@@ -169,11 +169,17 @@ def _reads(kind: str, rate: int) -> Callable[[Path], Any]:
 
 def _data_dir(name: str) -> Callable[[Path], Any]:
     """A data directory, of which one file is damaged."""
-    good = {"wav.scp": "r1 a.wav\nu2 b.wav\n", "text": "u1 one\nu2 two\n"}
+    good = {
+        "wav.scp": "r1 a.wav\nu2 b.wav\n", "text": "u1 one\nu2 two\n",
+        "segments": "u1 r1 0 0.5\nu2 u2 0 -1\n",
+    }  # fmt: skip
 
     def read(path: Path) -> Any:
         folder = path.with_name(path.name + ".d")
-        folder.mkdir(exist_ok=True)
+        if not folder.exists():
+            folder.mkdir()
+            for wav in ("a.wav", "b.wav"):
+                soundfile.write(folder / wav, np.zeros(8000, np.float32), 8000)
         for other, content in good.items():
             (folder / other).write_text(content)
         (folder / name).write_bytes(path.read_bytes())
