@@ -99,6 +99,7 @@ class InkReader(Reader):
         start: int | None = None,
         stop: int | None = None,
         limit: float | None = None,
+        channel: int | None = None,
     ) -> NDArray[np.float32]:
         """Return float32 points ``(N, 4)``: x, y (upwards) less those of the first, s, stroke.
 
@@ -109,13 +110,19 @@ class InkReader(Reader):
             start: first point of the segment, of those with the pen down; default 0.
             stop: point after the last one; default the end.
             limit: most points accepted, in seconds at ``rate``.
+            channel: none: ink has no channels to choose from.
 
         Raises:
             DataError: as :func:`read_ink`; no stroke touches the paper; the segment is not inside;
                 too many points; positions too large for float32; or an array of another shape or
-                type, with NaN or infinite values, or with times or strokes that fall.
+                type, with NaN or infinite values, or with times or strokes that fall; or a
+                channel is asked for.
         """
         path = Path(path)
+        if channel is not None:
+            raise DataError(
+                f"{path}: holds ink, which has no channel {channel}; take it out of segments"
+            )
         points = self._mapped(path)
         if points is not None:
             first, last = _bounds(path, len(points), start, stop, rate, limit)

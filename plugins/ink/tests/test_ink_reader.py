@@ -370,6 +370,6 @@ def test_segments_of_ink_in_seconds_are_an_error(ink_dir):
 
 
 def test_segments_outside_the_recording_are_found(ink_dir):
-    (ink_dir / "segments").write_text("a all 0points 3points\nb all 3points 8points\n")
+    (ink_dir / "segments").write_text("a all 0points 3points\nb all 3points 9points\n")
     (problem,) = validate(ink_dir, reader=InkReader())
     assert problem.id == "b" and "is not inside its 7 points" in problem.message

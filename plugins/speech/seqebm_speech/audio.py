@@ -11,13 +11,21 @@ import numpy as np
 import soundfile
 
 from seqebm.hooks import DataError, Reader
+from seqebm_speech import streamed
+from seqebm_speech.files import check_file
+from seqebm_speech.hearing import Hearing
 from seqebm_speech.options import AudioOptions
 from seqebm_speech.resampling import resample
 
 logger = logging.getLogger(__name__)
 
-BLOCK = 1 << 16  # frames decoded at a time
+BLOCK = 1 << 16  # samples decoded at a time
+_STREAM = 0x7F000000  # bytes; sizes from here on are marks of a stream
 RATES = (1000, 768_000)  # Hz that a header may plausibly state
+REMEDY = (
+    "choose one: frontend.reader.mixdown=first (or a number from 0) in a config, or a fifth field "
+    "in segments"
+)
 _announced: set[object] = set()
 _SHORTER = re.compile(r"(\w+)\s*:\s*(\d+)\s*\(should be (\d+)\)")
 
@@ -26,7 +34,16 @@ class AudioReader(Reader):
     """Reads wav, flac, ogg, opus, mp3, aiff and the other formats of libsndfile.
 
     Several channels are mixed down and other rates are resampled; each is said once per process
-    (for each file rate and number of channels) at level WARNING.
+    (for each file rate and number of channels) at level WARNING. Of each file it is said once if it
+    holds no sound, or if its channels cancel each other in their mean, in which case the first is
+    taken, or have nothing in common, as those of two speakers.
+
+    What a program that was stopped or wrote to a pipe has left open in a header, is filled in (see
+    :mod:`seqebm_speech.streamed`).
+
+    Args:
+        options: see :class:`seqebm_speech.options.AudioOptions`.
+        remedy: how to choose a channel, for messages.
     """
 
     Options = AudioOptions
@@ -36,8 +53,9 @@ class AudioReader(Reader):
         ".caf", ".w64", ".rf64", ".sph", ".nist",
     )  # fmt: skip
 
-    def __init__(self, options: AudioOptions | None = None) -> None:
+    def __init__(self, options: AudioOptions | None = None, remedy: str = REMEDY) -> None:
         self.options = options or AudioOptions()
+        self.remedy = remedy
 
     def read(
         self,
@@ -46,6 +64,7 @@ class AudioReader(Reader):
         start: int | None = None,
         stop: int | None = None,
         limit: float | None = None,
+        channel: int | None = None,
     ) -> np.ndarray:
         """Return float32 samples ``(N,)`` at ``rate`` Hz, full scale being +-1.
 
@@ -55,15 +74,18 @@ class AudioReader(Reader):
             start: first sample of the segment, at the file's own rate; default 0.
             stop: sample after the last one, at the file's own rate; default the end.
             limit: longest segment accepted, in seconds; checked before anything is decoded.
+            channel: the channel to take, from 0; default: as ``mixdown`` says.
 
         Raises:
             DataError: the file is missing, a directory, empty, not audio, truncated, without
-                samples, too long, holds NaN or infinite samples, or the segment is not inside.
+                samples, too long, holds NaN or infinite samples, or the segment or the channel is
+                not inside.
         """
         path = Path(path)
         with _open(path) as file:
+            chosen = self._channel(path, file, channel)
             first, last = self._bounds(path, file, start, stop, limit)
-            samples = self._decode(path, file, first, last)
+            samples = self._decode(path, file, first, last, chosen)
             file_rate = file.samplerate
         return _at_rate(path, samples, file_rate, rate)
 
@@ -75,6 +97,22 @@ class AudioReader(Reader):
         """Return (samples per second, number of samples) of a file. Raises as :meth:`read`."""
         with _open(Path(path)) as file:
             return file.samplerate, file.frames
+
+    def _channel(self, path: Path, file: soundfile.SoundFile, channel: int | None) -> int | None:
+        """The channel to take; None: their mean."""
+        if channel is None:
+            how = self.options.mixdown
+            if how == "mean":
+                return 0 if file.channels == 1 else None
+            channel = 0 if how == "first" else how
+        if not 0 <= channel < file.channels:
+            has = f"{file.channels} channels, 0 to {file.channels - 1}"
+            raise DataError(
+                f"{path}: has no channel {channel}: it has "
+                f"{'one channel, number 0' if file.channels == 1 else has}; correct the fifth "
+                "field of segments, or the reader's mixdown"
+            )
+        return channel
 
     def _bounds(
         self,
@@ -104,30 +142,38 @@ class AudioReader(Reader):
             )
         return first, last
 
-    def _decode(self, path: Path, file: soundfile.SoundFile, first: int, last: int) -> np.ndarray:
-        """Decode ``[first, last)`` block by block, mixed down to one channel."""
+    def _decode(
+        self, path: Path, file: soundfile.SoundFile, first: int, last: int, channel: int | None
+    ) -> np.ndarray:
+        """Decode ``[first, last)`` block by block: one channel, or the mean of all."""
         wanted = last - first
         blocks = []  # not one array of the length that the header claims: it may be absurd
+        others = []  # the first channel, should the mean be of no use
+        heard = Hearing(file.channels)
+        size = max(1, BLOCK // file.channels)
         done = 0
         try:
             if first:
                 file.seek(first)
             while done < wanted:
-                block = file.read(min(BLOCK, wanted - done), dtype="float32", always_2d=True)
+                block = file.read(min(size, wanted - done), dtype="float32", always_2d=True)
                 if not len(block):
                     break
-                mono = block[:, 0]
-                if block.shape[1] > 1 and self.options.mixdown == "mean":
-                    mono = block.mean(axis=1)
+                mono = block.mean(axis=1) if channel is None else block[:, channel]
                 if not np.isfinite(mono).all():
                     where = first + done + int(np.flatnonzero(~np.isfinite(mono))[0])
                     raise DataError(
                         f"{path}: sample {where} is {mono[where - first - done]}; "
                         "record or convert it again (NaN and infinite samples are unusable)"
                     )
-                blocks.append(mono)
+                heard.add(block, mono)
+                blocks.append(mono.copy())
+                if channel is None:
+                    others.append(block[:, 0].copy())
                 done += len(mono)
-        except soundfile.LibsndfileError as error:
+        except DataError:
+            raise
+        except Exception as error:  # whatever libsndfile and its binding raise
             raise DataError(
                 f"{path}: truncated or damaged at sample {first + done} of {file.frames} "
                 f"({_reason(error)}); copy or record it again"
@@ -139,25 +185,50 @@ class AudioReader(Reader):
                 f"{path}: truncated: the header promises {file.frames} samples, "
                 f"but they end at {first + done}; copy or record it again"
             )
-        if file.channels > 1:
-            how = "mixed down to one" if self.options.mixdown == "mean" else "cut to the first"
-            _announce(("channels", file.channels), f"{path}: {file.channels} channels are {how}")
-        return np.ascontiguousarray(np.concatenate(blocks))
+        if self._mean_is_of_use(path, heard, channel):
+            return np.concatenate(blocks)
+        return np.concatenate(others)
+
+    def _mean_is_of_use(self, path: Path, heard: Hearing, channel: int | None) -> bool:
+        """Whether to take what was asked for; says what is odd about it."""
+        several = heard.channels > 1
+        if several:
+            how = "mixed down to one" if channel is None else f"cut to number {channel}, from 0"
+            _announce(
+                ("channels", heard.channels, channel),
+                f"{path}: {heard.channels} channels are {how} (said once)",
+            )
+        if channel is None and heard.cancels:
+            _announce(
+                (path, "cancels"),
+                f"{path}: its channels cancel each other in their mean (one is inverted), so the "
+                f"first is taken; {self.remedy}",
+            )
+            return False
+        if channel is None and heard.unrelated:
+            _announce(
+                (path, "unrelated"),
+                f"{path}: its {heard.channels} channels have nothing in common, as those of two "
+                f"speakers, and their mean holds both; {self.remedy}",
+            )
+        if silence := heard.silence(channel):
+            others = [str(k) for k in heard.loud] if several else []
+            remedy = (
+                f"there is sound in channel {', '.join(others)}; {self.remedy}"
+                if others
+                else "was the microphone on? Record it again or remove it from the data"
+            )
+            _announce((path, "silence", channel), f"{path}: is {silence}; {remedy}")
+        return True
 
 
 def _open(path: Path) -> soundfile.SoundFile:
     """Open a file, whose header must be audio at a plausible rate."""
-    if path.is_dir():
-        raise DataError(f"{path}: is a directory; name an audio file")
-    if not path.exists():
-        raise DataError(f"{path}: no such file; correct the path (in wav.scp or the command)")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path}: the file is empty (0 bytes); copy or record it again")
-    if not os.access(path, os.R_OK):
-        raise DataError(f"{path}: may not be read; give yourself read permission")
+    check_file(path, "an audio file", "wav.scp")
     try:
-        file = soundfile.SoundFile(path)
-    except (soundfile.LibsndfileError, OSError, TypeError, RuntimeError) as error:
+        # A name need not be UTF-8.
+        file = soundfile.SoundFile(streamed.mended(path) or os.fsencode(path))
+    except Exception as error:  # whatever libsndfile and its binding raise
         raise DataError(
             f"{path}: not audio that libsndfile can read ({_reason(error)}); "
             "convert it to wav or flac, or remove it from the data"
@@ -174,14 +245,14 @@ def _open(path: Path) -> soundfile.SoundFile:
 def _at_rate(path: Path, samples: np.ndarray, old: int, new: int) -> np.ndarray:
     if old == new:
         return samples
-    _announce(("rate", old, new), f"{path}: {old} Hz is resampled to {new} Hz")
+    _announce(("rate", old, new), f"{path}: {old} Hz is resampled to {new} Hz (said once)")
     return resample(samples, old, new)
 
 
 def _announce(key: object, message: str) -> None:
     if key not in _announced:
         _announced.add(key)
-        logger.warning("%s (said once)", message)
+        logger.warning("%s", message)
 
 
 def _reason(error: Exception) -> str:
@@ -191,12 +262,13 @@ def _reason(error: Exception) -> str:
 def _missing_bytes(file: soundfile.SoundFile) -> str | None:
     """Say how much less there is than the header claims, from libsndfile's log; None if nothing.
 
-    Sizes near 2^31 and 2^32 are what programs write that stream to a pipe, so they claim nothing.
+    Sizes near 2^31 (from SoX's 0x7F000000 on) and 2^32 are what programs write that stream to a
+    pipe, so they claim nothing.
     """
     for chunk, claimed, real in _SHORTER.findall(file.extra_info):
         # A RIFF size that is off by a few bytes is a common and harmless fault.
-        if int(real) + 64 < int(claimed) < 0x7FFF0000 or (
-            chunk.lower() in ("data", "ssnd", "size") and int(real) < int(claimed) < 0x7FFF0000
+        if int(real) + 64 < int(claimed) < _STREAM or (
+            chunk.lower() in ("data", "ssnd", "size") and int(real) < int(claimed) < _STREAM
         ):
             return f"its header claims {claimed} bytes of {chunk}, but there are {real}"
     if re.search(r"does not match value from 'ds64'", file.extra_info):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,11 @@ import numpy as np
 from seqebm.hooks import DataError, Reader
 from seqebm_speech import sphinx
 from seqebm_speech.audio import AudioReader
+from seqebm_speech.files import check_file
 from seqebm_speech.options import CepstraReaderOptions
 
 _CONTEXT = 50  # frames read before and after a segment of audio: resampling has no ends there
+_CHANNEL = "choose one by a fifth field in segments"
 _PLAUSIBLE = 1e4  # no logarithm of an energy is larger
 
 
@@ -38,7 +39,7 @@ class CepstraReader(Reader):
 
     def __init__(self, options: CepstraReaderOptions | None = None) -> None:
         self.options = options or CepstraReaderOptions()
-        self._audio = AudioReader()
+        self._audio = AudioReader(remedy=_CHANNEL)
 
     def read(
         self,
@@ -47,6 +48,7 @@ class CepstraReader(Reader):
         start: int | None = None,
         stop: int | None = None,
         limit: float | None = None,
+        channel: int | None = None,
     ) -> np.ndarray:
         """Return float32 ``(frames, coefficients)``.
 
@@ -56,11 +58,13 @@ class CepstraReader(Reader):
             start: first frame of the segment; default 0.
             stop: frame after the last one; default the end.
             limit: longest segment accepted, in seconds.
+            channel: the channel of an audio file to take, from 0; default: the mean of all.
 
         Raises:
             DataError: ``rate`` is not 100, or the file is missing, empty, not of its kind,
-                truncated, of another dimension, too long, holds NaN or infinite values, or the
-                segment is not inside.
+                truncated, of another dimension, too long, holds NaN or infinite values, the
+                segment or the channel is not inside, or a channel is asked for where there are
+                none.
         """
         path = Path(path)
         if rate != sphinx.FRAME_RATE:
@@ -69,8 +73,13 @@ class CepstraReader(Reader):
                 "front-end of that rate, such as 'cepstra'"
             )
         if path.suffix.lower() in AudioReader.suffixes:
-            return self._from_audio(path, start, stop, limit)
-        _check_file(path)
+            return self._from_audio(path, start, stop, limit, channel)
+        check_file(path, "a file of cepstra", "feats.scp")
+        if channel is not None:
+            raise DataError(
+                f"{path}: holds features, which have no channels; take channel {channel} out of "
+                "segments"
+            )
         npy = path.suffix.lower() == ".npy"
         frames = _read_npy(path) if npy else _read_mfc(path, self.options.dimension)
         first, last = _bounds(path, len(frames), start, stop, limit)
@@ -81,11 +90,16 @@ class CepstraReader(Reader):
         return sphinx.FRAME_RATE
 
     def _from_audio(
-        self, path: Path, start: int | None, stop: int | None, limit: float | None
+        self,
+        path: Path,
+        start: int | None,
+        stop: int | None,
+        limit: float | None,
+        channel: int | None,
     ) -> np.ndarray:
         count = self.options.dimension
         if start is None and stop is None:
-            samples = self._audio.read(path, sphinx.RATE, limit=limit)
+            samples = self._audio.read(path, sphinx.RATE, limit=limit, channel=channel)
             return sphinx.cepstra(samples, count)
         file_rate, samples_in_file = self._audio.header(path)
         total = sphinx.frame_count(-(-samples_in_file * sphinx.RATE // file_rate))
@@ -94,23 +108,17 @@ class CepstraReader(Reader):
         step = sphinx.FRAME_RATE // math.gcd(sphinx.FRAME_RATE, file_rate)
         begin = max(0, first - _CONTEXT) // step * step
         end = min(samples_in_file, (last + _CONTEXT) * file_rate // sphinx.FRAME_RATE)
-        samples = self._audio.read(path, sphinx.RATE, begin * file_rate // sphinx.FRAME_RATE, end)
+        samples = self._audio.read(
+            path, sphinx.RATE, begin * file_rate // sphinx.FRAME_RATE, end, channel=channel
+        )
         return sphinx.cepstra(samples, count)[first - begin : last - begin].copy()
 
 
-def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise DataError(f"{path}: is a directory; name a file of cepstra")
-    if not path.exists():
-        raise DataError(f"{path}: no such file; correct the path (in feats.scp or the command)")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path}: the file is empty (0 bytes); copy or compute it again")
-    if not os.access(path, os.R_OK):
-        raise DataError(f"{path}: may not be read; give yourself read permission")
-
-
 def _read_mfc(path: Path, dimension: int) -> np.ndarray:
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     values = (len(content) - 4) // 4
     counts = {order: int.from_bytes(content[:4], order, signed=True) for order in ("big", "little")}
     fitting = [order for order, count in counts.items() if len(content) == 4 + 4 * count]
@@ -142,10 +150,12 @@ def _sensible(values: np.ndarray) -> bool:
 
 def _read_npy(path: Path) -> np.ndarray:
     try:
-        frames = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        # Mapped: so a header that claims more than there is does not take the memory.
+        frames = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # a damaged header makes NumPy raise whatever its parsers raise
+        reason = str(error).partition("\n")[0]
         raise DataError(
-            f"{path}: not a NumPy array, or cut short ({error}); save it again with numpy.save"
+            f"{path}: not a NumPy array, or cut short ({reason}); save it again with numpy.save"
         ) from error
     if (
         not isinstance(frames, np.ndarray)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from seqebm.hooks import Options
 
@@ -59,9 +59,19 @@ def _ordered(options: Options, *names: str) -> None:
 class AudioOptions(Options):
     """Options of the reader ``audio``."""
 
-    mixdown: Literal["mean", "first"] = Field(
-        default="mean", description="several channels: average them, or take the first"
+    mixdown: Literal["mean", "first"] | int = Field(
+        default="mean",
+        description="several channels: average them, take the first, or the one of a number, from "
+        "0, which every file must have; a channel in segments goes before",
     )
+
+    @field_validator("mixdown", mode="before")
+    @classmethod
+    def _check_mixdown(cls, value: object) -> object:
+        # One message, not one for each type.
+        if value in ("mean", "first") or (type(value) is int and value >= 0):
+            return value
+        raise ValueError("must be mean, first or the number of a channel, from 0")
 
 
 class CepstraReaderOptions(Options):
