@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from seqebm.cli.terminal import cell, print_json, print_line, say, show
 from seqebm.errors import ConfigError, SeqebmError
 
 if TYPE_CHECKING:
     from seqebm.decoding.alignment import Alignment
-
-messages = Console(stderr=True)
 
 
 def align_command(
@@ -67,20 +63,16 @@ def align_command(
             continue
         alignments.append(result)
         if as_json:
-            typer.echo(json.dumps(result.as_dict(), ensure_ascii=False))
+            print_json(result.as_dict())
     if output is not None:
         _write(output, alignments)
-        _say(f"{len(alignments)} of {len(utterances)} alignments are in {output}")
+        say(f"{len(alignments)} of {len(utterances)} alignments are in {output}")
     elif not as_json:
         for alignment in alignments:
-            console = Console()
-            console.print(
-                f"{alignment.id}  energy {alignment.energy:.4f}",
-                markup=False, highlight=False, soft_wrap=True,
-            )  # fmt: skip
-            console.print(_table(alignment))
+            print_line(f"{alignment.id}  energy {alignment.energy:.4f}")
+            show(_table(alignment))
     for failure in failures:
-        _say(f"error: {failure}", "red")
+        say(f"error: {failure}", "red")
     if failures:
         raise typer.Exit(1)
 
@@ -94,7 +86,7 @@ def _table(alignment: Alignment) -> Table:
         units = [u.label for u in alignment.units if word.first <= u.first < word.stop]
         start, end = word.seconds(shift, alignment.spans)
         table.add_row(
-            Text(word.label), Text(" ".join(units)), f"{start:.3f}", f"{end:.3f}",
+            cell(word.label), cell(" ".join(units)), f"{start:.3f}", f"{end:.3f}",
             f"{end - start:.3f}",
         )  # fmt: skip
     return table
@@ -107,7 +99,3 @@ def _write(output: Path, alignments: list[Alignment]) -> None:
         parts = [ctm_lines(a.id, getattr(a, name), a.frame_shift, a.spans) for a in alignments]
         write_lines(output / f"{name}.ctm", [line for part in parts for line in part])
     write_json(output / "align.jsonl", alignments)
-
-
-def _say(text: str, style: str = "") -> None:
-    messages.print(text, style=style, markup=False, highlight=False, soft_wrap=True)

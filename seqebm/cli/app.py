@@ -5,24 +5,35 @@ Command modules import torch inside their functions, so that ``--help`` answers 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.logging import RichHandler
 
 import seqebm
-from seqebm.cli import align, data, decode, diagnose, doctor, export, lm, plugins, score, train
+from seqebm.cli import (
+    align,
+    data,
+    decode,
+    diagnose,
+    doctor,
+    export,
+    lm,
+    plugins,
+    score,
+    terminal,
+    train,
+)
 from seqebm.errors import SeqebmError
 from seqebm.hooks import get_host
-
-# Results go to stdout, everything about the work to stderr: `seqebm decode --json | jq` is safe.
-messages = Console(stderr=True)
 
 app = typer.Typer(
     name="seqebm",
@@ -37,14 +48,14 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data", help="Prepare and check data directories.")
 app.add_typer(plugins.app, name="plugins", help="List the plugins and what they register.")
-app.command("train")(train.train_command)
-app.command("decode")(decode.decode_command)
-app.command("diagnose")(diagnose.diagnose_command)
-app.command("export")(export.export_command)
-app.command("align")(align.align_command)
-app.command("lm")(lm.lm_command)
-app.command("score")(score.score_command)
-app.command("doctor")(doctor.doctor_command)
+app.command("train")(terminal.command(train.train_command))
+app.command("decode")(terminal.command(decode.decode_command))
+app.command("diagnose")(terminal.command(diagnose.diagnose_command))
+app.command("export")(terminal.command(export.export_command))
+app.command("align")(terminal.command(align.align_command))
+app.command("lm")(terminal.command(lm.lm_command))
+app.command("score")(terminal.command(score.score_command))
+app.command("doctor")(terminal.command(doctor.doctor_command))
 
 
 def _version(value: bool) -> None:
@@ -75,32 +86,26 @@ def _options(
         get_host().load_file(path)
 
 
-def _set_up_logging() -> None:
-    handler = RichHandler(
-        console=messages, show_time=False, show_path=False, markup=False, rich_tracebacks=False
-    )
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
-
-
 def main() -> None:
     """Run the program; exit status 0, 1 (something the user can mend), 2 (usage, or our bug)."""
-    _set_up_logging()
+    terminal.set_up()
     # Before torch loads: its idle OpenMP threads would spin, and take cores from other programs.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # Plugins may add commands, so they are loaded before the command line is parsed.
     if "--strict-plugins" in sys.argv:
         os.environ["SEQEBM_STRICT_PLUGINS"] = "1"
     try:
-        get_host().hook.seqebm_register_commands(app=app)
+        with terminal.reserve_stdout(), _interruptible():
+            get_host().add_commands(app)
         app()  # always raises SystemExit; reports usage errors and interruptions itself
     except SeqebmError as error:
         _fail(f"error: {error}", 1)
     except Exception as error:
         if "--debug" in sys.argv:
-            traceback.print_exc()
+            terminal.say(traceback.format_exc())
         if isinstance(error, OSError) and error.filename is not None:  # the place is at fault
             reason = error.strerror or type(error).__name__
-            _fail(f"error: {os.fsdecode(error.filename)}: {reason}; check the path and its "
+            _fail(f"error: {_name(error.filename)}: {reason}; check the path and its "
                   "permissions", 1)  # fmt: skip
         _fail(
             f"unexpected error: {type(error).__name__}: {error}\n"
@@ -108,8 +113,30 @@ def main() -> None:
             "'seqebm --debug ...' (the option goes before the command).",
             2,
         )
+    finally:
+        terminal.finish()
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """While plugins are loaded Ctrl-C ends the program, for one that raises the same is broken."""
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _name(filename: Any) -> str:
+    return str(filename) if isinstance(filename, int) else os.fsdecode(filename)
 
 
 def _fail(message: str, status: int) -> NoReturn:
-    messages.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
+    terminal.say(message, "red")
     sys.exit(status)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
-from rich.text import Text
 
+from seqebm.cli.terminal import cell, command, messages, print_json, print_line, say, show
 from seqebm.errors import ConfigError, DataError
 from seqebm.settings import parse_setting
 
@@ -19,15 +17,18 @@ if TYPE_CHECKING:
     from seqebm.data import Problem
 
 app = typer.Typer(no_args_is_help=True)
-messages = Console(stderr=True)
 _SHOWN = 50
 
 
 @app.command("validate")
+@command
 def validate_command(
     directory: Annotated[Path, typer.Argument(help="A Kaldi data directory.")],
     mend: Annotated[
         bool, typer.Option("--fix", help="Mend what can be mended; originals go to .backup/.")
+    ] = False,
+    drop: Annotated[
+        bool, typer.Option("--drop", help="With --fix: drop the utterances that cannot be mended.")
     ] = False,
     check_files: Annotated[
         bool, typer.Option(help="Also read every file, to find the broken ones.")
@@ -45,13 +46,16 @@ def validate_command(
 ) -> None:
     """Explain every problem of a data directory, and mend what can be mended.
 
-    The exit status is 1 if errors remain; warnings do not count.
+    --fix loses no utterance; those that it cannot mend are dropped with --fix --drop only, and
+    named. The exit status is 1 if errors remain; warnings do not count.
 
     Example: seqebm data validate data/train --fix
     """
-    from seqebm.data import fix, validate
+    from seqebm.data import droppable, fix, validate
 
-    actions = fix(directory) if mend else []
+    if drop and not mend:
+        raise ConfigError("--drop: only with --fix does it change a directory; give both")
+    actions = fix(directory, drop) if mend else []
     progress = Progress(
         *Progress.get_default_columns(),
         console=messages,
@@ -71,40 +75,42 @@ def validate_command(
     if as_json:
         listing = [{**vars(p), "file": str(p.file)} for p in problems]
         report = {"directory": str(directory), "actions": actions, "problems": listing}
-        typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        print_json(report, indent=2)
     else:
         for action in actions:
-            messages.print(action, markup=False, highlight=False, soft_wrap=True)
+            say(action)
         _print(problems, errors, directory)
+        if left := droppable(directory):
+            say(left)
     if errors:
         raise typer.Exit(1)
 
 
 def _print(problems: list[Problem], errors: int, directory: Path) -> None:
-    console = Console()
     if problems:
         table = Table("", "where", "id", "problem", box=None, header_style="bold", pad_edge=False)
         # Errors first: where the table is cut, only warnings should be lost.
         for problem in sorted(problems, key=lambda p: p.severity != "error")[:_SHOWN]:
             line = f":{problem.line}" if problem.line else ""
             hint = " (--fix mends it)" if problem.fixable else ""
+            hint = " (--fix --drop drops it)" if problem.droppable else hint
             table.add_row(
-                Text(problem.severity, style="red" if problem.severity == "error" else "yellow"),
-                Text(f"{problem.file.name}{line}"),
-                Text(problem.id or ""),
-                Text(f"{problem.message}{hint}"),
+                cell(problem.severity, "red" if problem.severity == "error" else "yellow"),
+                cell(f"{problem.file.name}{line}"),
+                cell(problem.id or ""),
+                cell(f"{problem.message}{hint}"),
             )
-        console.print(table)
+        show(table)
         if len(problems) > _SHOWN:
-            console.print(f"... and {len(problems) - _SHOWN} more; --json lists them all")
+            print_line(f"... and {len(problems) - _SHOWN} more; --json lists them all")
     verdict = f"{directory}: {errors} errors, {len(problems) - errors} warnings"
-    console.print(verdict, style="red" if errors else "green", highlight=False, soft_wrap=True)
+    show(cell(verdict, "red" if errors else "green"))
     if any(p.fixable for p in problems):
-        remedy = f"seqebm data validate --fix {directory}"
-        console.print(remedy, markup=False, highlight=False, soft_wrap=True)
+        print_line(f"seqebm data validate --fix {directory}")
 
 
 @app.command("prepare")
+@command
 def prepare_command(
     name: Annotated[str, typer.Argument(help="The preparer; 'seqebm plugins' lists them.")],
     destination: Annotated[Path, typer.Argument(help="Where the data directories go.")],
@@ -135,7 +141,7 @@ def prepare_command(
         ) from error
     found = sorted({p.parent for p in destination.rglob("*.scp")})
     for directory in found:
-        messages.print(f"prepared {directory}", markup=False, highlight=False, soft_wrap=True)
+        say(f"prepared {directory}")
 
 
 def parse_options(items: list[str]) -> dict[str, Any]:

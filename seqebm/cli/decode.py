@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from seqebm.cli.decoded import Decoded
 from seqebm.cli.decoded_arrays import Arrays
 from seqebm.cli.decoded_sequences import Sequences
 from seqebm.cli.decoded_words import Words
+from seqebm.cli.terminal import messages, print_json, say
 from seqebm.errors import ConfigError, SeqebmError
 from seqebm.hooks import get_host
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from seqebm.data import Utterance
     from seqebm.models import Recognizer
 
-messages = Console(stderr=True)
 _DRAWN = 5  # alternatives beside a picture, unless --nbest says otherwise
 
 
@@ -123,7 +121,7 @@ def decode_command(
     }  # fmt: skip
     kind = _kind(recognizer, options, output)
     if warning := kind.unknown(utterances):
-        _say(warning, "yellow")
+        say(warning, "yellow")
     answers: list[Any] = []
     failures: list[SeqebmError] = []
     for result in _track(kind.recognise(utterances), len(utterances)):
@@ -132,21 +130,21 @@ def decode_command(
             continue
         answers.append(result)
         if as_json and output is None:
-            typer.echo(json.dumps(result.as_dict(), ensure_ascii=False))
+            print_json(result.as_dict())
     if output is not None:
         kind.write(output, answers)
         _write_references(output, utterances)
-        _say(f"{len(answers)} of {len(utterances)} answers are in {output}")
+        say(f"{len(answers)} of {len(utterances)} answers are in {output}")
     elif not as_json and answers:
-        kind.show(Console(), answers)
+        kind.show(answers)
     if plot is not None:
         by_id = {u.id: u for u in utterances}
         for answer, path in zip(answers, picture_paths(plot, [a.id for a in answers]), strict=True):
             kind.plot(by_id[answer.id], answer, path)
-            _say(f"drawn: {path}")
-    get_host().hook.seqebm_decode_end(model=recognizer, answers=answers, output=output)
+            say(f"drawn: {path}")
     for failure in failures:
-        _say(f"error: {failure}", "red")
+        say(f"error: {failure}", "red")
+    get_host().hook.seqebm_decode_end(model=recognizer, answers=answers, output=output)
     if failures:
         raise typer.Exit(1)
 
@@ -188,10 +186,6 @@ def _write_references(output: Path, utterances: list[Utterance]) -> None:
     if all(u.text is not None for u in utterances):
         write_table(output / "ref.txt", {u.id: u.text or "" for u in utterances})
     write_table(output / "utt2spk", {u.id: u.speaker or u.id for u in utterances})
-
-
-def _say(text: str, style: str = "") -> None:
-    messages.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def picture_paths(plot: Path, ids: list[str]) -> list[Path]:

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 if TYPE_CHECKING:
     from seqebm.data import Utterance
     from seqebm.errors import SeqebmError
@@ -33,7 +31,7 @@ class Decoded(ABC):
         return None
 
     @abstractmethod
-    def show(self, console: Console, answers: Sequence[Any]) -> None:
+    def show(self, answers: Sequence[Any]) -> None:
         """Print them."""
 
     def write(self, output: Path, answers: Sequence[Any]) -> None:

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from seqebm.cli.decoded import Decoded
+from seqebm.cli.terminal import cell, show
 from seqebm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,13 +22,13 @@ if TYPE_CHECKING:
 class Arrays(Decoded):
     """Decoding with a model whose answers are arrays."""
 
-    def show(self, console: Console, answers: Sequence[Estimate]) -> None:
+    def show(self, answers: Sequence[Estimate]) -> None:
         """Print a table."""
         table = Table("file", "answer", box=None, header_style="bold", pad_edge=False)
         table.add_column("energy", justify="right")
         for answer in answers:
-            table.add_row(Text(answer.id), Text(answer.text), f"{answer.energy:.4f}")
-        console.print(table)
+            table.add_row(cell(answer.id), cell(answer.text), f"{answer.energy:.4f}")
+        show(table)
 
     def write(self, output: Path, answers: Sequence[Estimate]) -> None:
         """Write the arrays, hyp.scp that lists them, and answers.jsonl."""

@@ -8,12 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from seqebm.cli.decoded import Decoded
+from seqebm.cli.terminal import cell, print_line, show
 
 if TYPE_CHECKING:
     from seqebm.data import Utterance
@@ -75,29 +73,29 @@ class Sequences(Decoded):
             f"not among the {len(known)} of the model's vocabulary"
         )
 
-    def show(self, console: Console, answers: Sequence[Transcription]) -> None:
+    def show(self, answers: Sequence[Transcription]) -> None:
         """Print a table, or the CTM."""
         from seqebm.decoding.output import ctm_lines
 
         if self.ctm:
             for answer in answers:
                 for line in ctm_lines(answer.id, answer.words, answer.frame_shift, answer.spans):
-                    typer.echo(line)
+                    print_line(line)
             return
         table = Table("file", "words", box=None, header_style="bold", pad_edge=False)
         for column in ("energy", "margin", "confidence", "duration"):
             table.add_column(column, justify="right")
         for answer in answers:
             table.add_row(
-                Text(answer.id), Text(answer.text), f"{answer.energy:.4f}", "",
+                cell(answer.id), cell(answer.text), f"{answer.energy:.4f}", "",
                 "" if answer.confidence is None else f"{answer.confidence:.1%}",
                 f"{answer.duration:.2f} s",
             )  # fmt: skip
             for rank, other in enumerate(answer.alternatives[1:], 2):
                 margin = f"{other.energy - answer.energy:.4f}"
-                row = (f"  {rank}.", Text(other.text), f"{other.energy:.4f}", margin)
+                row = (f"  {rank}.", cell(other.text), f"{other.energy:.4f}", margin)
                 table.add_row(*row, style="dim")
-        console.print(table)
+        show(table)
 
     def write(self, output: Path, answers: Sequence[Transcription]) -> None:
         """Write hyp.txt, answers.jsonl and, where asked for, nbest.txt and words.ctm."""

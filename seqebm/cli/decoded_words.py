@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from seqebm.cli.decoded import Decoded
+from seqebm.cli.terminal import cell, show
 
 if TYPE_CHECKING:
     from seqebm.data import Utterance
@@ -34,7 +33,7 @@ class Words(Decoded):
             f"{', ...' if len(vocabulary) > 12 else ''})"
         )
 
-    def show(self, console: Console, answers: Sequence[Recognition]) -> None:
+    def show(self, answers: Sequence[Recognition]) -> None:
         """Print a table."""
         table = Table("file", "word", box=None, header_style="bold", pad_edge=False)
         for column in ("energy", "margin", "confidence"):
@@ -42,10 +41,10 @@ class Words(Decoded):
         table.add_column("runner-up")
         for answer in answers:
             table.add_row(
-                Text(answer.id), Text(answer.word), f"{answer.energy:.4f}", f"{answer.margin:.4f}",
-                f"{answer.confidence:.1%}", Text(answer.runner_up or ""),
+                cell(answer.id), cell(answer.word), f"{answer.energy:.4f}", f"{answer.margin:.4f}",
+                f"{answer.confidence:.1%}", cell(answer.runner_up or ""),
             )  # fmt: skip
-        console.print(table)
+        show(table)
 
     def plot(self, utterance: Utterance, answer: Recognition, path: Path) -> None:
         """Draw one answer."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
+
+from seqebm.cli.terminal import print_json, say, show
 
 
 def diagnose_command(
@@ -37,9 +36,8 @@ def diagnose_command(
 
     recognizer = Recognizer.load(model)
     found = diagnose(recognizer, sample(recognizer, DataDir.load(data), items, seed))
-    console, messages = Console(), Console(stderr=True)
     if as_json:
-        typer.echo(json.dumps(found.as_dict()))
+        print_json(found.as_dict())
     else:
         tenths = found.as_dict()["gap_deciles"]
         rows = [
@@ -59,13 +57,13 @@ def diagnose_command(
         table = Table("energy surface", "", box=None, header_style="bold", pad_edge=False)
         for name, text in rows:
             table.add_row(name, text)
-        console.print(table)
+        show(table)
     if plot is not None:
         from seqebm.pictures.diagnosis import plot_diagnosis
 
         plot_diagnosis(found, plot)
-        messages.print(f"drawn: {plot}", markup=False, highlight=False, soft_wrap=True)
+        say(f"drawn: {plot}")
     for fault in found.warnings:
-        messages.print(Text(f"{fault.name}: {fault}", "yellow"), soft_wrap=True)
+        say(f"{fault.name}: {fault}", "yellow")
     if found.warnings:
         raise typer.Exit(1)

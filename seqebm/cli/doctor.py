@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
+
+from seqebm.cli.terminal import cell, print_json, show
 
 
 @dataclass
@@ -62,15 +62,15 @@ def doctor_command(
     if measure:
         checks += _crossover()
     if as_json:
-        import json
-
-        typer.echo(json.dumps([vars(check) for check in checks], indent=2))
+        print_json([vars(check) for check in checks], indent=2)
     else:
         table = Table("", "what", "found", "remedy", box=None, header_style="bold")
         for check in checks:
-            mark = "[green]ok[/]" if check.remedy is None else "[red]!![/]" if check.fatal else "--"
-            table.add_row(mark, *map(Text, (check.name, check.value, check.remedy or "")))
-        Console().print(table)
+            mark = cell("ok", "green") if check.remedy is None else cell("--")
+            if check.fatal:
+                mark = cell("!!", "red")
+            table.add_row(mark, *map(cell, (check.name, check.value, check.remedy or "")))
+        show(table)
     if any(check.fatal for check in checks):
         raise typer.Exit(1)
 
@@ -145,16 +145,24 @@ def _threading() -> Check:
 
 
 def _jit_cache() -> Check:
-    """Compiled kernels are cached beside the package, or in the user's cache directory."""
-    from pathlib import Path
-
-    import seqebm
-
-    directory = os.environ.get("NUMBA_CACHE_DIR") or str(Path(seqebm.__file__).parent / "kernels")
-    if os.access(directory, os.W_OK):
-        return Check("kernel cache", directory)
+    """Where compiled kernels are kept. Numba has tried to write there."""
+    try:
+        from seqebm import compiled
+        from seqebm.kernels.trellis import cpu as cpu  # has some
+    except Exception as error:
+        return Check(
+            "kernel cache", f"{type(error).__name__}: {error}",
+            "pip install --force-reinstall numba", True,
+        )  # fmt: skip
+    if None in compiled.places:
+        return Check(
+            "kernel cache", "none: each start compiles, about half a minute", compiled.REMEDY
+        )
+    (first, *_) = sorted(place for place in compiled.places if place is not None)
+    passing = first.parent == compiled.temporary()
     return Check(
-        "kernel cache", f"{directory} is not writable: numba uses the user's cache directory",
+        "kernel cache", f"{first}{', while the machine runs' if passing else ''}",
+        compiled.REMEDY if passing else None,
     )  # fmt: skip
 
 

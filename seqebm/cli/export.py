@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from seqebm.cli.terminal import print_line
+
 
 def export_command(
     model: Annotated[Path, typer.Argument(help="A trained model: its exp directory.")],
@@ -27,4 +29,4 @@ def export_command(
     options = dict(parse_setting(text, "KEY=VALUE, e.g. half=true") for text in setting or [])
     exporter = get_host().registry.make("exporters", {"name": to, **options}, "export")
     exporter(Recognizer.load(model), output)
-    typer.echo(f"{model} is exported to {output}")
+    print_line(f"{model} is exported to {output}")

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from seqebm.cli.terminal import say
 
 
 def lm_command(
@@ -39,7 +40,4 @@ def lm_command(
     except DataError as error:
         raise DataError(f"{name}: {error}") from error
     write_text(output, arpa_text(model))
-    Console(stderr=True).print(
-        f"{len(model.energy)} n-grams of {len(strings)} strings are in {output}",
-        markup=False, highlight=False, soft_wrap=True,
-    )  # fmt: skip
+    say(f"{len(model.energy)} n-grams of {len(strings)} strings are in {output}")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from seqebm.cli.terminal import cell, command, print_json, print_line, show
 from seqebm.hooks import get_host
 
 app = typer.Typer(invoke_without_command=True)
 
 
 @app.callback()
+@command
 def plugins_command(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
@@ -34,24 +33,26 @@ def plugins_command(
                 for c in components
             ],
         }
-        typer.echo(json.dumps(listing, indent=2))
+        print_json(listing, indent=2)
         return
-    console = Console()
     table = Table(
         "plugin", "distribution", "version", "hooks", title="Plugins", title_justify="left"
     )
     for info in host.plugins:
         hooks = ", ".join(hook.removeprefix("seqebm_") for hook in info.hooks)
-        state = Text(f"broken: {info.error}", "red") if info.error else hooks
-        table.add_row(Text(info.name), info.distribution, info.version, state)
-    console.print(table)
+        state = cell(f"broken: {info.error}", "red") if info.error else cell(hooks)
+        table.add_row(*map(cell, (info.name, info.distribution, info.version)), state)
+    show(table)
     table = Table("kind", "name", "plugin", "source", title="Components", title_justify="left")
     for component in components:
-        table.add_row(component.kind, component.name, Text(component.plugin), component.source)
-    console.print(table)
+        table.add_row(
+            *map(cell, (component.kind, component.name, component.plugin, component.source))
+        )
+    show(table)
 
 
 @app.command("new")
+@command
 def new_command(
     name: Annotated[str, typer.Argument(help="What configs will call it: lower case and _.")],
     kind: Annotated[
@@ -67,13 +68,14 @@ def new_command(
     from seqebm.cli.plugin_skeleton import write_skeleton
 
     root = write_skeleton(name, kind, output, seqebm.__version__)
-    typer.echo(
+    print_line(
         f"{root} is written. Install it, test it, see it listed:\n"
         f"  pip install -e '{root}[test]'\n  pytest {root}\n  seqebm plugins"
     )
 
 
 @app.command("check")
+@command
 def check_command(
     name: Annotated[str, typer.Argument(help="The component, as a config names it.")],
     kind: Annotated[
@@ -114,8 +116,8 @@ def check_command(
         raise SeqebmError(f"{name!r}: cannot be evaluated: {error!r}") from error
     table = Table("check", "", "found", box=None, header_style="bold", pad_edge=False)
     for finding in findings:
-        mark = Text("ok", "green") if finding.passed else Text("FAULT", "bold red")
-        table.add_row(finding.name, mark, Text(finding.text))
-    Console().print(table)
+        mark = cell("ok", "green") if finding.passed else cell("FAULT", "bold red")
+        table.add_row(cell(finding.name), mark, cell(finding.text))
+    show(table)
     if not all(finding.passed for finding in findings):
         raise typer.Exit(1)

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from seqebm.cli.terminal import cell, print_line, say, show
 from seqebm.errors import DataError, PluginError
 from seqebm.files import write_text
 from seqebm.hooks import get_host
@@ -18,7 +17,6 @@ from seqebm.hooks import get_host
 if TYPE_CHECKING:
     from seqebm.scoring.scoring import Interval, Score
 
-messages = Console(stderr=True)
 _SHOWN = 10
 
 
@@ -84,11 +82,11 @@ def score_command(
         if ids:
             listed = ", ".join(ids[:_SHOWN]) + (", ..." if len(ids) > _SHOWN else "")
             text = f"warning: {len(ids)} utterances have {what} and count as errors: {listed}"
-            messages.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+            say(text, "yellow")
     if json_file != Path("-"):
         _print(result, intervals, per_speaker)
         for name, value in further.items():
-            typer.echo(f"{name:<20} {value:.4g}")
+            print_line(f"{name:<20} {value:.4g}")
     if json_file is not None:
         _write_json(json_file, result, intervals, {"samples": bootstrap, "seed": seed}, further)
     if confusion is not None:
@@ -97,7 +95,7 @@ def score_command(
 
         title = f"{hypotheses}: accuracy {result.total.accuracy:.1%}"
         plot_confusions(*confusion_matrix(result.confusions), confusion, title)
-        messages.print(f"drawn: {confusion}", markup=False, highlight=False, soft_wrap=True)
+        say(f"drawn: {confusion}")
 
 
 def _score_arrays(hypotheses: Path, reference: Path | None, json_file: Path | None) -> None:
@@ -117,10 +115,10 @@ def _score_arrays(hypotheses: Path, reference: Path | None, json_file: Path | No
     for ids, what in ((result.missing, "no hypothesis"), (result.extra, "no reference")):
         if ids:
             text = f"warning: {len(ids)} arrays have {what} and are left out: {ids[0]}, ..."
-            messages.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+            say(text, "yellow")
     text = json.dumps(result.as_dict(), indent=2, ensure_ascii=False)
     if json_file == Path("-"):
-        typer.echo(text)
+        print_line(text)
         return
     table = Table("arrays", "", box=None, header_style="bold", pad_edge=False)
     table.add_row("compared", f"{result.items} ({result.entries} numbers)")
@@ -128,7 +126,7 @@ def _score_arrays(hypotheses: Path, reference: Path | None, json_file: Path | No
     table.add_row("mean absolute", f"{result.absolute:.6g}")
     if result.equal is not None:
         table.add_row("equal", _percent(result.equal))
-    Console().print(table)
+    show(table)
     if json_file is not None:
         write_text(json_file, text + "\n")
 
@@ -196,7 +194,6 @@ def _percent(rate: float) -> str:
 def _print(
     result: Score, intervals: dict[tuple[str, str], Interval | None], per_speaker: bool
 ) -> None:
-    console = Console()
     total = result.total
     table = Table("", box=None, header_style="bold", pad_edge=False)
     for column in ("rate", "95 % by utterance", "95 % by speaker", "sub", "del", "ins", "of"):
@@ -220,24 +217,24 @@ def _print(
             *detail,
             str(counts.total if counts else total.utterances),
         )
-    console.print(table)
+    show(table)
     if per_speaker:
         if not result.speakers:
             raise DataError("--per-speaker needs the speakers; give --utt2spk FILE")
-        console.print()
+        print_line("")
         table = Table("speaker", box=None, header_style="bold", pad_edge=False)
         for column in ("utterances", "correct", "accuracy", "WER", "CER"):
             table.add_column(column, justify="right")
         for name, part in result.speakers.items():
             table.add_row(
-                Text(name),
+                cell(name),
                 str(part.utterances),
                 str(part.correct),
                 _percent(part.accuracy),
                 _percent(part.words.rate),
                 _percent(part.characters.rate),
             )
-        console.print(table)
+        show(table)
 
 
 def _write_json(
@@ -257,6 +254,6 @@ def _write_json(
     report["bootstrap"] = bootstrap
     text = json.dumps(report, indent=2, ensure_ascii=False)
     if path == Path("-"):
-        typer.echo(text)
+        print_line(text)
         return
     write_text(path, text + "\n")

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from seqebm.cli.terminal import messages, say
 
 
 def train_command(
@@ -35,14 +36,13 @@ def train_command(
     from seqebm.training import loop
 
     parsed = load_config(config, settings or ())
-    console = Console(stderr=True)
     columns = (
         TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"), BarColumn(),
         TextColumn("{task.fields[note]}"), TimeRemainingColumn(),
     )  # fmt: skip
     history = []
-    quiet = not console.is_terminal  # a log file wants lines, not a bar
-    with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
+    quiet = not messages.is_terminal  # a log file wants lines, not a bar
+    with Progress(*columns, console=messages, transient=True, disable=quiet) as bar:
         task = bar.add_task("", total=None, epoch=0, epochs=parsed.training.epochs, note="reading")
 
         def show(progress: loop.Progress) -> None:
@@ -53,14 +53,12 @@ def train_command(
                 return
             history.append(progress.metrics)
             bar.update(task, note=f"loss {progress.metrics['train_loss']:.4f}")
-            bar.console.print(
-                _line(progress.metrics, progress.epochs), highlight=False, soft_wrap=True
-            )
+            say(_line(progress.metrics, progress.epochs))
 
         loop.train(parsed, data, exp, valid, show)
     if history:
         plot_history(history, exp / "training.png")
-    console.print(f"the model is {exp}/model.safetensors", markup=False, highlight=False)
+    say(f"the model is {exp}/model.safetensors")
 
 
 def _line(row: dict, epochs: int) -> str:

@@ -9,7 +9,8 @@ import inspect
 import logging
 import os
 import sys
-from collections.abc import Collection
+import traceback
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points, version
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 import pluggy
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from seqebm.errors import PluginError
+from seqebm.errors import PluginError, SeqebmError
 from seqebm.hooks import hookspecs
 from seqebm.hooks.registry import KINDS, Component, Registry
 
@@ -36,13 +37,18 @@ class PluginInfo:
     error: str | None = None
     hooks: list[str] = field(default_factory=list)
 
+    def __str__(self) -> str:
+        return f"plugin {self.name!r} ({self.distribution} {self.version})"
+
 
 class PluginHost:
     """The pluggy manager, the registry and the list of plugins met.
 
-    A plugin that raises on import, implements a hook that does not exist, or needs another version
-    of seqebm (``SEQEBM_REQUIRES = ">=0.2"`` in its module) is recorded with its error and skipped;
-    with ``strict=True`` it raises :class:`PluginError`. Two plugins that register one name raise in
+    A plugin that raises on import (or ends the program there), implements a hook that does not
+    exist, adds commands that cannot be made, or needs another version of seqebm
+    (``SEQEBM_REQUIRES = ">=0.2"`` in its module) is recorded with its error and skipped; with
+    ``strict=True`` it raises :class:`PluginError`. One that fails later, at an event, raises
+    :class:`PluginError`, which names plugin and hook. Two plugins that register one name raise in
     either case, since which one is meant cannot be guessed.
     ``disabled`` plugins are listed, and not imported.
     """
@@ -53,6 +59,7 @@ class PluginHost:
         self.strict, self.disabled = strict, frozenset(disabled)
         self.manager = pluggy.PluginManager("seqebm")
         self.manager.add_hookspecs(hookspecs)
+        self.manager.add_hookcall_monitoring(lambda *call: None, self._name_the_one_that_failed)
         self.registry = Registry()
         self.plugins: list[PluginInfo] = []
         if load_installed:
@@ -85,8 +92,8 @@ class PluginHost:
                 continue
             try:
                 plugin = entry.load()
-            except Exception as error:
-                self._broken(info, f"{type(error).__name__}: {error}")
+            except BaseException as error:  # sys.exit() too
+                self._broken(info, _reason(error))
                 continue
             self.register(plugin, info)
 
@@ -104,13 +111,50 @@ class PluginHost:
             info.hooks = sorted(c.name for c in self.manager.get_hookcallers(plugin) or [])
             for kind in KINDS:
                 self._collect(plugin, kind, info)
-        except Exception as error:
+        except BaseException as error:
             self._forget(info)
             if isinstance(error, PluginError):
                 raise
-            self._broken(info, f"{type(error).__name__}: {error}")
+            self._broken(info, _reason(error))
             return
         self.plugins.append(info)
+
+    def add_commands(self, app: Any) -> None:
+        """Add the plugins' commands to the program, a :class:`typer.Typer`."""
+        from typer.main import get_command
+
+        for info in list(self.plugins):
+            plugin = self.manager.get_plugin(info.name)
+            implementation = getattr(plugin, "seqebm_register_commands", None)
+            if info.error is not None or implementation is None:
+                continue
+            own = type(app)()
+            try:
+                implementation(app=own)
+                if own.registered_commands or own.registered_groups:
+                    get_command(own)  # here the arguments of its commands are looked at
+            except BaseException as error:
+                self._forget(info)
+                self._broken(info, f"in seqebm_register_commands: {_reason(error)}")
+                continue
+            app.registered_commands += own.registered_commands
+            app.registered_groups += own.registered_groups
+
+    def _name_the_one_that_failed(
+        self, outcome: Any, hook: str, implementations: Sequence[pluggy.HookImpl], arguments: Any
+    ) -> None:
+        error = outcome.exception
+        if error is None or isinstance(error, KeyboardInterrupt):
+            return
+        ran = {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}
+        names = [
+            i.plugin_name for i in implementations if getattr(i.function, "__code__", None) in ran
+        ]
+        infos = [info for info in self.plugins if info.name in names]
+        who = str(infos[0]) if infos else "a plugin"
+        named = PluginError(f"{who} failed in {hook}: {_reason(error)}; mend it, or leave it out")
+        named.__cause__ = error
+        outcome.force_exception(named)
 
     def _forget(self, info: PluginInfo) -> None:
         # Whole or not at all: nothing of a plugin that failed halfway may stay behind.
@@ -128,8 +172,9 @@ class PluginHost:
 
     def _broken(self, info: PluginInfo, error: str) -> None:
         info.error = error
-        self.plugins.append(info)
-        message = f"plugin {info.name!r} ({info.distribution} {info.version}) is broken: {error}"
+        if not any(info is known for known in self.plugins):
+            self.plugins.append(info)
+        message = f"{info} is broken: {error}"
         if self.strict:
             raise PluginError(f"{message}. Mend or uninstall {info.distribution}.")
         logger.warning("%s; it is skipped (--strict-plugins makes this fatal)", message)
@@ -156,12 +201,14 @@ class PluginHost:
             self.register(module, PluginInfo(name, path.name, "local"))
         except PluginError:
             raise
-        except Exception as error:
-            raise PluginError(
-                f"local plugin {path} failed: {type(error).__name__}: {error}"
-            ) from error
+        except BaseException as error:
+            raise PluginError(f"local plugin {path} failed: {_reason(error)}") from error
         finally:
             self.strict = before
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) if isinstance(error, SeqebmError) else f"{type(error).__name__}: {error}"
 
 
 def _check_decorated(plugin: Any) -> None:

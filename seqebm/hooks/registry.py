@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from seqebm.errors import ConfigError, PluginError, did_you_mean
+from seqebm.errors import ConfigError, PluginError, SeqebmError, did_you_mean
 
 # kind -> what one of it is called in messages
 KINDS = {
@@ -71,15 +71,37 @@ class Component:
     def _import(self, target: Any) -> Any:
         try:
             return _resolve(target)
-        except Exception as error:
-            raise PluginError(
-                f"{KINDS[self.kind]} {self.name!r} of plugin {self.plugin!r} "
-                f"({self.distribution}) cannot be imported: {type(error).__name__}: {error}"
-            ) from error
+        except (Exception, SystemExit) as error:
+            raise self._fault("cannot be imported", error) from error
 
     def parse(self, values: dict[str, Any], where: str) -> Options:
-        """Validate ``values``; ``where`` names the place in the config for messages."""
-        return validate(self.options_class(), values, where)
+        """Validate ``values``; ``where`` names the place in the config for messages.
+
+        Raises :class:`ConfigError`, or :class:`PluginError` if the options' own code fails.
+        """
+        options = self.options_class()
+        try:
+            return validate(options, values, where)
+        except SeqebmError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise self._fault("cannot check its options", error) from error
+
+    def make(self, options: Options, **context: Any) -> Any:
+        """Make it. Raises :class:`PluginError` if the factory raises what is no seqebm error."""
+        factory = self.load()
+        try:
+            return factory(options, **context)
+        except SeqebmError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise self._fault("cannot be made", error) from error
+
+    def _fault(self, what: str, error: BaseException) -> PluginError:
+        return PluginError(
+            f"{KINDS[self.kind]} {self.name!r} of plugin {self.plugin!r} ({self.distribution}) "
+            f"{what}: {type(error).__name__}: {error}"
+        )
 
 
 def validate(model: type[BaseModel], values: Any, where: str) -> Any:
@@ -172,4 +194,4 @@ class Registry:
             raise ConfigError(f"{where}.name: missing. Choose one of {self.names(kind)}.")
         component = self.get(kind, name)
         options = component.parse(values, where)
-        return component.load()(options, **context)
+        return component.make(options, **context)
