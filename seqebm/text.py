@@ -10,7 +10,9 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import math
 import os
+import re
 import stat
 import zlib
 from pathlib import Path
@@ -19,6 +21,7 @@ from seqebm.errors import DataError, SeqebmError
 
 LARGEST = 1 << 30  # bytes of a text, unpacked: more than any that can be used
 MARK = "\ufeff"  # byte-order mark; a file made of several may have one at the start of any line
+BLANKS = " \t\n\r\f\v"  # what parts fields; U+00A0 and the like are part of a word
 
 _ENCODINGS = (  # UTF-32's mark begins with UTF-16's
     (codecs.BOM_UTF8, "utf-8"),
@@ -28,6 +31,9 @@ _ENCODINGS = (  # UTF-32's mark begins with UTF-16's
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _GZIP = b"\x1f\x8b"
+_MARKS = re.compile(f"^{MARK}+", re.MULTILINE)
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_DIGITS = 15  # of a whole number: no file counts that far, and every float holds it exactly
 
 
 def read_text(path: str | os.PathLike[str], error: type[SeqebmError] = DataError) -> str:
@@ -69,29 +75,38 @@ def read_bytes(
     return data
 
 
-def decode(data: bytes, name: str, error: type[SeqebmError] = DataError) -> str:
-    """Bytes to text as :func:`read_text` does; ``name`` is what messages call it."""
-    encoding = "utf-8"
-    for mark, marked in _ENCODINGS:
+def encoding_of(data: bytes) -> tuple[str, int]:
+    """What the mark at the start of a text says it is encoded in, and how many bytes it has."""
+    for mark, encoding in _ENCODINGS:
         if data.startswith(mark):
-            data, encoding = data[len(mark) :], marked
-            break
+            return encoding, len(mark)
+    return "utf-8", 0
+
+
+def decode(data: bytes, name: str, error: type[SeqebmError] = DataError, first: int = 1) -> str:
+    """Bytes to text as :func:`read_text` does.
+
+    ``name`` is what messages call it, and ``first`` the number of its first line.
+    """
+    encoding, start = encoding_of(data)
+    data = data[start:]
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as fault:
-        line = data.count(b"\n", 0, fault.start) + 1
+        line = first + _unix(data[: fault.start].decode(encoding)).count("\n")
         raise error(
             f"{name}:{line}: is not {encoding.upper()} (byte 0x{data[fault.start]:02x}: "
             f"{fault.reason}); {_advice(data)}"
         ) from fault
+    text = _unix(text)
     if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
+        line = first + text.count("\n", 0, text.index("\0"))
         raise error(f"{name}:{line}: holds a NUL, so it is no text file; {_advice(data)}")
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if MARK in text:
-        text = text.replace("\n" + MARK, "\n").removeprefix(MARK)
-    return text
+    return _MARKS.sub("", text) if MARK in text else text
+
+
+def _unix(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def _advice(data: bytes) -> str:
@@ -115,3 +130,28 @@ def fields(line: str, most: int = -1) -> list[str]:
     """As ``line.split(None, most)``, but parted by ASCII blanks only: U+00A0 is part of a word."""
     parts = line.encode("utf-8", "surrogatepass").split(None, most)
     return [part.decode("utf-8", "surrogatepass") for part in parts]
+
+
+def spaced(line: str) -> str:
+    """The fields of a line with single blanks between them, as transcripts are kept."""
+    return " ".join(fields(line))
+
+
+def number(field: str) -> float:
+    """The finite number that a field is; ValueError for ``nan``, ``1e309``, ``0x10``, ``1_000``."""
+    value = float(field) if _NUMBER.fullmatch(field) else math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{shown(field)} is no number")
+    return value
+
+
+def whole(field: str) -> int:
+    """The number of 0 or more that a field of up to 15 digits is; ValueError for any other."""
+    if not (field.isascii() and field.isdigit() and len(field) <= _DIGITS):
+        raise ValueError(f"{shown(field)} is no whole number of 0 or more")
+    return int(field)
+
+
+def shown(text: str, most: int = 60) -> str:
+    """A text as messages quote it: what cannot be seen is escaped, and a long one cut."""
+    return repr(text if len(text) <= most else text[: most - 1] + "…")

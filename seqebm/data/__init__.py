@@ -17,6 +17,7 @@ _PUBLIC = {
     "write_table": "seqebm.data.tables",
     "ReaderPool": "seqebm.data.readers",
     "validate": "seqebm.data.validation",
+    "droppable": "seqebm.data.validation",
     "fix": "seqebm.data.validation",
     "Batch": "seqebm.data.batching",
     "Example": "seqebm.data.batching",
@@ -35,6 +36,7 @@ __all__ = [
     "SignalDataset",
     "Utterance",
     "collate",
+    "droppable",
     "fix",
     "read_text",
     "validate",
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
     from seqebm.data.datadir import DataDir, Utterance
     from seqebm.data.readers import ReaderPool
     from seqebm.data.tables import Problem, read_text, write_table
-    from seqebm.data.validation import fix, validate
+    from seqebm.data.validation import droppable, fix, validate
     from seqebm.data.writing import write_data_dir
 
 

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset, Sampler
 
 from seqebm.data.datadir import DataDir, Utterance
 from seqebm.data.readers import ReaderPool
+from seqebm.data.signals import read_signal
 from seqebm.data.targets import Target, read_target
 from seqebm.errors import DataError
 
@@ -47,8 +48,8 @@ class Batch:
     Attributes:
         signal: float32 ``(B, N)`` or ``(B, N, C)``, zero beyond each length.
         lengths: int64 ``(B,)``, valid samples or points.
-        targets: B right answers, transcripts or arrays; ``""`` where there is none (no transcript
-            is ever empty).
+        targets: B right answers, transcripts or arrays; ``""`` where there is none, and where
+            nothing is said.
         ids: B utterance ids.
         speakers: B speakers; ``""`` where unknown.
     """
@@ -187,16 +188,7 @@ class SignalDataset(Dataset[Example]):
 
     def _read(self, utterance: Utterance) -> np.ndarray:
         reader = self._pool.for_path(utterance.path)
-        samples = reader.read(
-            utterance.path, self.rate, utterance.start, utterance.stop, self.limit
-        )
-        samples = np.ascontiguousarray(samples, dtype=np.float32)
-        # Readers promise both, but one plugin's slip must not become a NaN loss at epoch 3.
-        if len(samples) == 0:
-            raise DataError(f"{utterance.path}: holds no samples")
-        if not np.isfinite(samples).all():
-            raise DataError(f"{utterance.path}: holds NaN or infinite samples")
-        return samples
+        return read_signal(reader, utterance, self.rate, self.limit)
 
     def _keep(self, name: str, samples: np.ndarray) -> None:
         # What is in stays in. Under a random order with too little room, evicting the least

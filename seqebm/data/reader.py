@@ -35,13 +35,16 @@ class Reader(ABC):
         start: int | None = None,
         stop: int | None = None,
         limit: float | None = None,
+        channel: int | None = None,
     ) -> np.ndarray:
         """Return float32 samples ``(N,)`` or points ``(N, channels)`` at ``rate`` per second.
 
         ``start`` and ``stop`` count samples at the file's own rate. ``limit`` is the longest
-        duration in seconds to accept (checked before decoding). Raises
-        :class:`seqebm.errors.DataError`, naming the file and the remedy, for a file that is
-        missing, not of this kind, truncated, empty, too long, or holds NaN or infinite values.
+        duration in seconds to accept (checked before decoding). ``channel`` is the one to take of
+        several, from 0; None: as the reader is set. Raises :class:`seqebm.errors.DataError`,
+        naming the file and the remedy, for a file that is missing, not of this kind, truncated,
+        empty, too long, or holds NaN or infinite values, and for a channel that it has not, or
+        where there are none.
         """
 
     def file_rate(self, path: Path) -> int | None:

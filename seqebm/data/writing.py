@@ -11,6 +11,7 @@ from typing import Literal
 from seqebm.data.datadir import SCP_FILES, UNITS, DataDir, Utterance
 from seqebm.data.tables import byte_order, write_table
 from seqebm.errors import DataError
+from seqebm.text import fields, spaced
 
 
 def write_data_dir(
@@ -23,10 +24,10 @@ def write_data_dir(
     Files below the parent of ``directory`` are listed relative to ``directory``, so that both
     can be moved together; others by their absolute path. ``text`` is written if every utterance
     has a transcript, ``target.scp`` if every one has an array. ``segments`` is written if an
-    utterance has ``start`` or ``stop``.
+    utterance has ``start``, ``stop`` or ``channel``.
 
     Raises :class:`DataError` for no utterances, ids listed twice or with blanks, transcripts that
-    are empty or given to some utterances only, and a disk that refuses.
+    are given to some utterances only, and a disk that refuses.
     """
     directory = Path(directory)
     items = sorted(utterances, key=lambda u: byte_order(u.id))
@@ -38,10 +39,7 @@ def write_data_dir(
     silent = [u.id for u in items if u.text is None]
     if silent and len(silent) < len(items):
         raise DataError(f"{directory}: {silent[0]}: has no transcript, but others have")
-    for item in items:
-        if item.text is not None and not item.text.strip():
-            raise DataError(f"{directory}: {item.id}: the transcript is empty; leave it out")
-    cut = any(u.start is not None or u.stop is not None for u in items)
+    cut = any((u.start, u.stop, u.channel) != (None, None, None) for u in items)
     names = _recording_names(items) if cut else {}
     paths = {names[u.path] if cut else u.id: _listed(u.path, directory) for u in items}
     speakers = {u.id: u.speaker if u.speaker is not None else u.id for u in items}
@@ -50,7 +48,7 @@ def write_data_dir(
         inverse[speaker] = f"{inverse[speaker]} {name}" if speaker in inverse else name
     tables = {"utt2spk": speakers, "spk2utt": inverse}
     if not silent:
-        tables["text"] = {u.id: " ".join((u.text or "").split()) for u in items}
+        tables["text"] = {u.id: spaced(u.text or "") for u in items}
     if all(u.array is not None for u in items):
         tables["target.scp"] = {u.id: _listed(u.array, directory) for u in items if u.array}
     if cut:
@@ -68,7 +66,8 @@ def write_data_dir(
 
 def _span(item: Utterance, unit: str) -> str:
     stop = "-1" if item.stop is None else f"{item.stop}{unit}"
-    return f"{item.start or 0}{unit} {stop}"
+    channel = "" if item.channel is None else f" {item.channel}"
+    return f"{item.start or 0}{unit} {stop}{channel}"
 
 
 def _recording_names(items: list[Utterance]) -> dict[Path, str]:
@@ -76,7 +75,7 @@ def _recording_names(items: list[Utterance]) -> dict[Path, str]:
     taken: set[str] = set()
     for item in items:
         if item.path not in names:
-            stem = "_".join(item.path.stem.split()) or "recording"
+            stem = "_".join(fields(item.path.stem)) or "recording"
             name, count = stem, 1
             while name in taken:
                 count += 1

@@ -81,15 +81,25 @@ def test_problems_are_shown_and_fail(directory):
     assert result.exit_code == 1
     assert "text:3" in result.output
     assert "1 errors" in result.output
-    assert f"seqebm data validate --fix {directory}" in result.output
+    assert "1 of 3 utterances cannot be mended; --fix --drop drops them: x" in result.output
 
 
-def test_fix(directory):
+def test_fix_repairs_and_drops_only_when_told_to(directory):
     (directory / "text").write_text("b two\na one\nx six\n")
     result = run(cli.app, ["validate", str(directory), "--fix"])
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     assert "mended" in result.output
+    assert "1 of 3 utterances cannot be mended; --fix --drop drops them: x" in result.output
+    assert (directory / "text").read_text() == "a one\nb two\nx six\n"
+    result = run(cli.app, ["validate", str(directory), "--fix", "--drop"])
+    assert result.exit_code == 0
+    assert "1 of 3 utterances dropped: x" in result.output
     assert (directory / "text").read_text() == "a one\nb two\n"
+
+
+def test_drop_alone_changes_nothing(directory):
+    result = run(cli.app, ["validate", str(directory), "--drop"])
+    assert isinstance(result.exception, ConfigError)
 
 
 def test_warnings_do_not_fail(directory):
@@ -106,12 +116,12 @@ def test_files_are_read_unless_told_not_to(directory):
 
 
 def test_json(directory):
-    (directory / "text").write_text("a one\nb\n")
+    (directory / "text").write_text("a one\nb two\nb two\n")
     result = run(cli.app, ["validate", str(directory), "--json"])
     assert result.exit_code == 1
     (problem,) = json.loads(result.stdout)["problems"]
     assert problem["file"] == str(directory / "text")
-    assert (problem["line"], problem["id"], problem["fixable"]) == (2, "b", True)
+    assert (problem["line"], problem["id"], problem["fixable"]) == (3, "b", True)
 
 
 def test_prepare(tmp_path):

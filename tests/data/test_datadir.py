@@ -71,7 +71,21 @@ def test_kinds(make_dir, kind):
         ({"text": "a one\nb two\nb six\nc one\n"}, ["text:3: b", "different content"]),
         ({"text": "a one\nb two\nc one\nd six\n"}, ["text:4: d", "not in wav.scp"]),
         ({"text": "a one\nb two\n"}, ["wav.scp:3: c", "not in text"]),
-        ({"text": "a one\nb\nc one\n"}, ["text:2: b", "empty transcript"]),
+        ({"text": "a one\n\xff\nc one\n".encode("latin1")}, ["text:2: is not UTF-8 (byte 0xff"]),
+        (
+            {"text": "a-1 1 0.1 0.2 one\na-1 1 0.3 0.2 two\n"},
+            ["text: is a ctm file", "utterance words"],
+        ),
+        ({"text": "a 1 s 0.1 0.2 one\nb 1 s 0.3 0.4 two\n"}, ["text: is an stm file"]),
+        ({"text": "one (a-1)\none (b-1)\ntwo (c-1)\n"}, ["text: is a trn file"]),
+        ({"utt2spk": "s a b\nt c\n"}, ["utt2spk: lists the utterances of each speaker", "spk2utt"]),
+        ({"wav_scp": "a a.f32\nb x.ark:12\nc c.f32\n"}, ["wav.scp:2: b", "archive of Kaldi"]),
+        ({"wav_scp": f"a {'x/' * 2500}a\nb b.f32\nc c.f32\n"}, ["wav.scp:1: a", "does not exist"]),
+        ({"segments": "u a 0 1e309\n"}, ["segments:1: u", "'1e309' is neither seconds"]),
+        ({"segments": "u a 0 1_000\n"}, ["segments:1: u", "'1_000' is neither seconds"]),
+        ({"segments": f"u a 0 {'9' * 5000}samples\n"}, ["segments:1: u", "no whole number"]),
+        ({"segments": "u a 0 1e10\n"}, ["segments:1: u", "1,000,000,000 seconds"]),
+        ({"segments": "u a 0 1 x\n"}, ["segments:1: u", "channel 'x'", "from 0"]),
         ({"utt2spk": "a s\nb s\n"}, ["wav.scp:3: c", "not in utt2spk"]),
         ({"utt2spk": "a s\nb s t\nc s\n"}, ["utt2spk:2: b", "one speaker id"]),
         ({"wav_scp": "a a.f32\nb\nc c.f32\n"}, ["wav.scp:2: b", "no path"]),
@@ -85,7 +99,7 @@ def test_kinds(make_dir, kind):
 def test_faults_name_file_line_id_and_remedy(make_dir, tables, parts):
     directory = make_dir(**tables)
     message = message_of(directory)
-    for part in [*parts, f"seqebm data validate --fix {directory}"]:
+    for part in [*parts, "seqebm data validate", f"{directory}'"]:
         assert part in message
 
 
@@ -251,7 +265,7 @@ def test_a_rewritten_directory_keeps_no_stale_tables(tmp_path):
         ([], "no utterances"),
         ([("a", "x"), ("a", "y")], "'a' is given twice"),
         ([("a", "x"), ("b", None)], "b: has no transcript"),
-        ([("a", " ")], "transcript is empty"),
+        ([("\udcff", "x")], "is not UTF-8; rename the file"),
         ([("a b", "x")], "'a b' cannot be an id"),
     ],
 )
