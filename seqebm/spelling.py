@@ -51,9 +51,18 @@ def nearest(word: str, known: Iterable[str]) -> str:
     Returns a sentence that begins with a blank, or an empty string.
     """
     known = list(known)
-    if twin := next((k for k in known if k != word and plain(k) == plain(word)), None):
-        return (
-            f" It only looks like {seen(twin)}, and is {seen(word)}: write both in one way (NFC, "
-            "no U+00A0, nothing of zero width)."
-        )
-    return did_you_mean(word, known)
+    return alike([word], known) or did_you_mean(word, known)
+
+
+def alike(words: Iterable[str], known: Iterable[str]) -> str:
+    """The first of ``words`` that is no known one but looks like it: a sentence as above."""
+    known = set(known)
+    twins = {plain(other): other for other in sorted(known)}
+    for word in words:
+        twin = twins.get(plain(word))
+        if twin is not None and word not in known:
+            return (
+                f" {seen(word)} only looks like {seen(twin)}: write both in one way (NFC, no "
+                "U+00A0, nothing of zero width)."
+            )
+    return ""

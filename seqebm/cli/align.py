@@ -48,12 +48,13 @@ def align_command(
     from seqebm.decoding.alignment import align_utterances
     from seqebm.decoding.batches import files_as_utterances
     from seqebm.models import Recognizer
+    from seqebm.text import spaced
 
     recognizer = Recognizer.load(model)
     if data is not None:
         utterances = list(DataDir.load(data).utterances)
     else:
-        words = " ".join((text or "").split())
+        words = spaced(text or "")
         utterances = [replace(u, text=words) for u in files_as_utterances(files or [])]
     alignments: list[Alignment] = []
     failures: list[SeqebmError] = []

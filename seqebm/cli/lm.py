@@ -30,11 +30,11 @@ def lm_command(
     from seqebm.files import write_text
     from seqebm.graphs.ngram_counts import arpa_text, estimate_ngram
     from seqebm.graphs.sources import read_source
-    from seqebm.lattices.tokens import split
+    from seqebm.lattices.tokens import Tokens, listed, split
 
     content, name = read_source(text, None, "text")
-    lines = [" ".join(line.split()) for line in content.splitlines()]
-    strings = [split(line, "characters" if characters else "words") for line in lines if line]
+    kind: Tokens = "characters" if characters else "words"
+    strings = [split(line, kind) for line in listed(content)]
     try:
         model = estimate_ngram(strings, order)
     except DataError as error:

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from numpy.typing import ArrayLike
 
-from seqebm.errors import DataError, GraphError, did_you_mean
+from seqebm.errors import DataError, GraphError
 from seqebm.graphs.builders import _ids, _values
+from seqebm.graphs.dictionary import Pronunciation, read_pronunciations
 from seqebm.graphs.graph import Graph
 from seqebm.graphs.sources import read_source
 from seqebm.graphs.symbols import EPSILON, Symbols
-
-logger = logging.getLogger(__name__)
-
-Pronunciation = tuple[str, ...]
-
-_ALTERNATIVE = re.compile(r"(.+)\(\d+\)")
+from seqebm.spelling import nearest
 
 
 class Lexicon:
@@ -29,14 +22,19 @@ class Lexicon:
     Args:
         pronunciations: the pronunciations of each word.
         name: what error messages call the lexicon, e.g. its file.
+        energies: of some words the energies of their pronunciations; of others they are 0.
 
     Raises :class:`DataError` for a word without pronunciation, or an empty one.
     """
 
     def __init__(
-        self, pronunciations: Mapping[str, Sequence[Sequence[str]]], name: str = "lexicon"
+        self,
+        pronunciations: Mapping[str, Sequence[Sequence[str]]],
+        name: str = "lexicon",
+        energies: Mapping[str, Mapping[Pronunciation, float]] | None = None,
     ) -> None:
         self.name = name
+        self._energies = dict(energies or {})
         self._entries: dict[str, list[Pronunciation]] = {}
         for word, alternatives in pronunciations.items():
             distinct = list(dict.fromkeys(tuple(phones) for phones in alternatives))
@@ -47,50 +45,32 @@ class Lexicon:
             self._entries[word] = distinct
 
     @classmethod
-    def from_text(cls, text: str, name: str = "lexicon", comment: str | None = None) -> Lexicon:
-        """Read lines ``WORD PHONE PHONE ...``, as Kaldi, Sphinx and CMUdict write them.
+    def from_text(cls, text: str, name: str = "lexicon", comment: str = "#") -> Lexicon:
+        """Read lines ``WORD PHONE PHONE ...``, as Kaldi, Sphinx, CMUdict and MFA write them.
 
-        A word on several lines, or numbered as in ``WORD(2)``, has alternative pronunciations. A
-        pronunciation listed twice is counted once, with a warning in the log. Empty lines, and
-        lines that start with ``;;;``, are passed over.
+        A word on several lines, or numbered as in ``WORD(2)``, has alternative pronunciations.
+        Empty lines, and those that start with ``;;;``, are passed over. Left out, with a warning
+        that counts them, are pronunciations that are listed twice, disambiguation symbols
+        (``#1``) at the end of lines, and comments.
+
+        Numbers with a point before the phones of every line are probabilities, as in Kaldi's
+        ``lexiconp.txt`` (one) and MFA's dictionaries (four, of which the first is the
+        pronunciation's): a pronunciation has the energy -ln p.
 
         Args:
             text: the lines.
-            name: what error messages call the text.
-            comment: a mark from which on the rest of a line is a comment, e.g. ``#`` in newer
-                versions of CMUdict; it counts where it begins a field.
+            name: what messages call the text.
+            comment: a mark from which on the rest of a line is a comment; it counts where it
+                begins a field. ``""``: there are none.
 
-        Raises :class:`DataError`, with the line, for a word without phones or an empty text.
+        Raises :class:`DataError`, with the line, for a word without phones, a probability that is
+        none or that only some lines have, or an empty text.
         """
-        entries: dict[str, list[Pronunciation]] = {}
-        for number, line in enumerate(text.splitlines(), 1):
-            fields = line.split()
-            if comment is not None:
-                marks = [i for i, field in enumerate(fields) if field.startswith(comment)]
-                fields = fields[: marks[0]] if marks else fields
-            if not fields or line.startswith(";;;"):
-                continue
-            numbered = _ALTERNATIVE.fullmatch(fields[0])
-            word, phones = numbered[1] if numbered else fields[0], tuple(fields[1:])
-            if not phones:
-                raise DataError(
-                    f"{name}:{number}: word {word!r} has no phones; "
-                    "write them after the word, or take the line out"
-                )
-            known = entries.setdefault(word, [])
-            if phones in known:
-                logger.warning(
-                    "%s:%d: %s %s is listed twice; the second is ignored",
-                    name, number, word, " ".join(phones),
-                )  # fmt: skip
-            else:
-                known.append(phones)
-        if not entries:
-            raise DataError(f"{name}: has no words; each line is a word and its phones")
-        return cls(entries, name)
+        entries = read_pronunciations(text, name, comment)
+        return cls({word: list(known) for word, known in entries.items()}, name, entries)
 
     @classmethod
-    def read(cls, path: str | Path, comment: str | None = None) -> Lexicon:
+    def read(cls, path: str | Path, comment: str = "#") -> Lexicon:
         """Read a file of the lines that :meth:`from_text` describes. Raises :class:`DataError`."""
         text, name = read_source(Path(path), None, "")
         return cls.from_text(text, name, comment)
@@ -131,14 +111,20 @@ class Lexicon:
         """
         if word not in self._entries:
             raise DataError(
-                f"{self.name}: has no word {word!r}.{did_you_mean(word, self._entries)} "
+                f"{self.name}: has no word {word!r}.{nearest(word, self._entries)} "
                 "Add its pronunciation, or leave the word out."
             )
         return list(self._entries[word])
 
+    def energies(self, word: str) -> list[float]:
+        """The energy of each of :meth:`pronunciations`. Raises as it does."""
+        table = self._energies.get(word, {})
+        return [table.get(phones, 0.0) for phones in self.pronunciations(word)]
+
     def restricted(self, words: Iterable[str]) -> Lexicon:
         """The lexicon of these words only. Raises :class:`DataError` for one that it lacks."""
-        return Lexicon({word: self.pronunciations(word) for word in words}, self.name)
+        entries = {word: self.pronunciations(word) for word in words}
+        return Lexicon(entries, self.name, self._energies)
 
     def __contains__(self, word: object) -> bool:
         return word in self._entries
@@ -159,6 +145,7 @@ def word_graph(
     phones: Symbols,
     weight: ArrayLike | None = None,
     weights: int = 0,
+    energy: ArrayLike | None = None,
 ) -> Graph:
     """The acceptor of one word's pronunciations, which ``replace`` puts in place of the word.
 
@@ -169,14 +156,17 @@ def word_graph(
         phones: numbers of the phones.
         weight: tied weight id of each pronunciation, on its first arc.
         weights: number of tied weights that exist.
+        energy: fixed energy of each pronunciation, on its first arc.
     """
     spellings = [[phones.id(phone) for phone in p] for p in pronunciations]
     if not spellings or [] in spellings:
         raise GraphError("a word needs a pronunciation, and a pronunciation needs phones")
     ids = _ids(weight, (len(spellings),), "weight")
+    costs = _values(energy, (len(spellings),), "energy")
     arcs, states = _chains(spellings, 0, 1, 2)
     return Graph.make(
         states, [(src, dst, phone, phone) for src, dst, phone, _ in arcs], [0], [1],
+        [costs[entry] if entry >= 0 else 0.0 for *_, entry in arcs],
         weight=[ids[entry] if entry >= 0 else -1 for *_, entry in arcs], weights=weights,
         isymbols=phones, osymbols=phones,
     )  # fmt: skip
@@ -211,8 +201,9 @@ def lexicon_graph(
             state 1, where a word ends, by an epsilon arc.
         silence: phone of an optional silence before, between and after words, beside that epsilon
             arc. It needs ``loop``.
-        energy, weight: fixed energy and tied weight id of each pronunciation, on the arc that
-            writes the word.
+        energy: fixed energy of each pronunciation, on the arc that writes the word; by default
+            that of the lexicon.
+        weight: tied weight id of each pronunciation, on the same arc.
         weights: number of tied weights that exist.
         silence_weight: tied weight id of the silence.
 
@@ -226,6 +217,8 @@ def lexicon_graph(
         raise GraphError(f"silence {silence!r} stands between words: give loop=True with it")
     olabels = [words.id(word) for word, _ in lexicon]
     spellings = [[phones.id(phone) for phone in spelling] for _, spelling in lexicon]
+    if energy is None:
+        energy = [cost for word in lexicon.words for cost in lexicon.energies(word)]
     costs = _values(energy, (len(spellings),), "energy")
     ids = _ids(weight, (len(spellings),), "weight")
     begin, end = 0, 1
@@ -266,25 +259,34 @@ def _tree(
     spellings: Sequence[Sequence[int]], begin: int, end: int, free: int
 ) -> tuple[list[tuple[int, int, int, int]], int]:
     """As :func:`_chains`, but spellings share the arcs of their common prefixes."""
-    users = Counter(tuple(s[:n]) for s in spellings for n in range(1, len(s) + 1))
+    step: dict[tuple[int, int], int] = {}  # node of the tree, phone -> node
+    users = [0]  # of each node
+    paths = []
+    for spelling in spellings:
+        node, path = 0, []
+        for phone in spelling:
+            node = step.setdefault((node, phone), len(users))
+            if node == len(users):
+                users.append(0)
+            users[node] += 1
+            path.append(node)
+        paths.append(path)
     arcs = []
-    nodes: dict[tuple[int, ...], int] = {(): begin}
-    for entry, spelling in enumerate(spellings):
-        told = False
-        for length in range(1, len(spelling) + 1):
-            prefix = tuple(spelling[:length])
-            if prefix in nodes:
-                continue
-            alone = users[prefix] == 1
-            if alone and length == len(spelling):
-                target = end
-            else:
-                target = nodes[prefix] = free
-                free += 1
-            tells = alone and not told
-            told = told or tells
-            src = nodes[tuple(spelling[: length - 1])]
-            arcs.append((src, target, prefix[-1], entry if tells else -1))
+    state = {0: begin}
+    for entry, (spelling, path) in enumerate(zip(spellings, paths, strict=True)):
+        told, src = False, begin
+        for phone, node in zip(spelling, path, strict=True):
+            if node not in state:
+                alone = users[node] == 1
+                tells = alone and not told
+                told = told or tells
+                if alone and node == path[-1]:
+                    state[node] = end
+                else:
+                    state[node] = free
+                    free += 1
+                arcs.append((src, state[node], phone, entry if tells else -1))
+            src = state[node]
         if not told:
-            arcs.append((nodes[tuple(spelling)], end, EPSILON, entry))
+            arcs.append((src, end, EPSILON, entry))
     return arcs, free

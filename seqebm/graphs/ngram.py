@@ -6,7 +6,8 @@ import logging
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as attribute
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from seqebm.errors import DataError, GraphError
 from seqebm.graphs.graph import Graph
 from seqebm.graphs.sources import read_source
 from seqebm.graphs.symbols import EPSILON, Symbols
+from seqebm.spelling import alike, nearest
+from seqebm.text import BLANKS, fields, lines, number, shown
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +26,9 @@ BEGIN, END = "<s>", "</s>"
 Gram = tuple[str, ...]
 
 _IMPOSSIBLE = -99.0  # log10, as the files write a probability of zero
+_SECTION = re.compile(r"\\([0-9]{1,15})-grams:")
+_COUNT = re.compile(r"ngram[ \t]+([0-9]{1,15})[ \t]*=[ \t]*([0-9]{1,15})")
+_LARGEST = 100  # order; a longer history than any that was ever estimated is a damaged number
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class Arpa:
 
     order: int
     energy: dict[Gram, float]
-    backoff: dict[Gram, float] = field(default_factory=dict)
+    backoff: dict[Gram, float] = attribute(default_factory=dict)
     name: str = "language model"
 
     @property
@@ -82,10 +88,10 @@ def read_arpa(source: str | Path, name: str | None = None) -> Arpa:
     an n-gram whose words are no unigrams.
     """
     text, name = read_source(source, name, "language model")
-    lines = [line.strip() for line in text.splitlines()]
-    if "\\data\\" not in lines:
+    stripped = [line.strip(BLANKS) for line in lines(text)]
+    if "\\data\\" not in stripped:
         # One line is perhaps a path that was meant to be a Path.
-        hint = " (Give the path of a file as a Path.)" if len(lines) == 1 else ""
+        hint = " (Give the path of a file as a Path.)" if len(stripped) == 1 else ""
         raise DataError(
             f"{name}: has no line \\data\\: is it an n-gram model in ARPA format?{hint}"
         )
@@ -95,43 +101,49 @@ def read_arpa(source: str | Path, name: str | None = None) -> Arpa:
     order, found, ended = 0, 0, False
     seen: set[int] = set()
 
-    def close(number: int) -> None:
+    def close(place: str) -> None:
         if order and found != declared[order]:
             raise DataError(
-                f"{name}:{number}: the {order}-grams end here and are {found}, but \\data\\ "
+                f"{place}: the {order}-grams end here and are {found}, but \\data\\ "
                 f"declares {declared[order]}; mend the count, or the file is incomplete"
             )
 
-    start = lines.index("\\data\\") + 1
-    for number, line in enumerate(lines[start:], start + 1):
+    start = stripped.index("\\data\\") + 1
+    for at, line in enumerate(stripped[start:], start + 1):
         if not line:
             continue
-        section = re.fullmatch(r"\\(\d+)-grams:", line)
-        count = re.fullmatch(r"ngram\s+(\d+)\s*=\s*(\d+)", line)
+        place = f"{name}:{at}"
+        section = _SECTION.fullmatch(line)
         if section or line == "\\end\\":
-            close(number)
+            close(place)
             if not section:
                 ended = True
                 break
             order, found = int(section[1]), 0
             if order not in declared:
                 raise DataError(
-                    f"{name}:{number}: section {line} is not declared; "
-                    f"add 'ngram {order}=...' under \\data\\"
+                    f"{place}: section {line} is not declared; add 'ngram {order}=...' under "
+                    "\\data\\"
                 )
             seen.add(order)
         elif not order:
-            if not count:
-                raise DataError(f"{name}:{number}: {line!r} should be 'ngram ORDER=COUNT'")
+            count = _COUNT.fullmatch(line)
+            if not count or not 1 <= int(count[1]) <= _LARGEST:
+                raise DataError(
+                    f"{place}: {shown(line)} should be 'ngram ORDER=COUNT', the order from 1 to "
+                    f"{_LARGEST}"
+                )
             declared[int(count[1])] = int(count[2])
         else:
-            gram, cost, back = _entry(line, order, f"{name}:{number}")
+            gram, cost, back = _entry(line, order, place)
             if gram in energy:
-                raise DataError(f"{name}:{number}: n-gram {' '.join(gram)!r} is listed twice")
+                raise DataError(f"{place}: n-gram {shown(' '.join(gram))} is listed twice")
             unknown = [word for word in gram if order > 1 and (word,) not in energy]
             if unknown:
+                known = (g[0] for g in energy if len(g) == 1)
                 raise DataError(
-                    f"{name}:{number}: {unknown[0]!r} is not among the 1-grams; add it there"
+                    f"{place}: {shown(unknown[0])} is not among the 1-grams; add it there."
+                    + nearest(unknown[0], known)
                 )
             energy[gram] = cost
             if back:
@@ -155,18 +167,23 @@ def read_arpa(source: str | Path, name: str | None = None) -> Arpa:
 
 def _entry(line: str, order: int, place: str) -> tuple[Gram, float, float]:
     """n-gram, energy and back-off energy of one line ``LOG10P WORD ... [LOG10BACKOFF]``."""
-    fields = line.split()
-    try:
-        values = [float(x) for x in (fields[0], *fields[order + 1 :])]
-    except ValueError as fault:
-        raise DataError(f"{place}: {line!r} has a number that cannot be read ({fault})") from fault
-    if len(fields) not in (order + 1, order + 2) or not all(v < math.inf for v in values):
+    parts = fields(line)
+    if len(parts) not in (order + 1, order + 2):
         raise DataError(
-            f"{place}: {line!r} should be a log10 probability, {order} word(s) and, "
+            f"{place}: {shown(line)} should be a log10 probability, {order} word(s) and, "
             "if it is a history, a log10 back-off weight"
         )
-    costs = [math.inf if v <= _IMPOSSIBLE else 0.0 - v * math.log(10) for v in values]
-    return tuple(fields[1 : order + 1]), costs[0], costs[1] if len(costs) > 1 else 0.0
+    costs = [_energy(part, place) for part in (parts[0], *parts[order + 1 :])]
+    return tuple(parts[1 : order + 1]), costs[0], costs[1] if len(costs) > 1 else 0.0
+
+
+def _energy(text: str, place: str) -> float:
+    """The energy of what a file gives as log10, ``-inf`` among it."""
+    try:
+        value = -math.inf if text.lower() in ("-inf", "-infinity") else number(text)
+    except ValueError as fault:
+        raise DataError(f"{place}: {fault}; a log10 probability or weight stands here") from None
+    return math.inf if value <= _IMPOSSIBLE else 0.0 - value * math.log(10)
 
 
 def ngram(
@@ -200,10 +217,14 @@ def ngram(
     if not 0 <= scale < math.inf:
         raise GraphError(f"scale is {scale}; it must be finite and 0 or more")
     if words is not None:
+        words = list(words)
         model, left_out = model.restricted(words)
         if left_out:
-            shown = ", ".join(left_out[:10]) + (", ..." if len(left_out) > 10 else "")
-            logger.warning("%s: %d words are left out: %s", model.name, len(left_out), shown)
+            some = ", ".join(left_out[:10]) + (", ..." if len(left_out) > 10 else "")
+            logger.warning(
+                "%s: %d words are left out: %s.%s",
+                model.name, len(left_out), some, alike(left_out, words),
+            )  # fmt: skip
     if not model.words:
         raise DataError(f"{model.name}: has none of the words; check their spelling and case")
     if symbols is None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from seqebm.errors import DataError
 from seqebm.graphs.ngram import BEGIN, END, Arpa, Gram
+from seqebm.text import fields
 
 _ZERO = -99.0  # how ARPA files write log10 of 0
 
@@ -38,7 +39,7 @@ def estimate_ngram(strings: Iterable[Sequence[str]], order: int) -> Arpa:
     for string in strings:
         total += 1
         for token in string:
-            if token in (BEGIN, END) or not token or token.split() != [token]:
+            if token in (BEGIN, END) or fields(token) != [token]:
                 raise DataError(f"string {total} holds the token {token!r}; remove it")
         tokens.update(string)
         padded = (BEGIN, *string, END)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from seqebm.errors import GraphError, did_you_mean
+from seqebm.errors import GraphError
+from seqebm.spelling import nearest
 
 EPSILON = 0
 EPSILON_NAME = "<eps>"
@@ -29,7 +30,7 @@ class Symbols:
     def id(self, name: str) -> int:
         """The number of ``name``. Raises :class:`GraphError` if it is not in the table."""
         if name not in self._ids:
-            raise GraphError(f"unknown symbol {name!r}.{did_you_mean(name, self._ids)}")
+            raise GraphError(f"unknown symbol {name!r}.{nearest(name, self._ids)}")
         return self._ids[name]
 
     def name(self, label: int) -> str:

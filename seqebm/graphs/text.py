@@ -17,6 +17,10 @@ from seqebm.errors import DataError, GraphError
 from seqebm.graphs.graph import Graph
 from seqebm.graphs.sources import read_source
 from seqebm.graphs.symbols import EPSILON, EPSILON_NAME, Symbols
+from seqebm.text import fields as parted
+from seqebm.text import lines as lines_of
+from seqebm.text import number as finite
+from seqebm.text import shown, whole
 
 
 def read_text(
@@ -47,8 +51,8 @@ def read_text(
     energies: list[float] = []
     finals: dict[int, float] = {}
     start, top = None, -1
-    for number, line in enumerate(text.splitlines(), 1):
-        fields, place = line.split(), f"{name}:{number}"
+    for number, line in enumerate(lines_of(text), 1):
+        fields, place = parted(line), f"{name}:{number}"
         if not fields:
             continue
         if len(fields) in (1, 2):
@@ -67,7 +71,7 @@ def read_text(
             form = "src dst label" if acceptor else "src dst ilabel olabel"
             other = "" if acceptor else " (an acceptor's has one label: acceptor=True)"
             raise DataError(
-                f"{place}: {line.strip()!r} has {len(fields)} fields; "
+                f"{place}: {shown(line.strip())} has {len(fields)} fields; "
                 f"an arc is '{form} [weight]'{other}, a final state 'state [weight]'"
             )
         start = states[0] if start is None else start
@@ -137,22 +141,25 @@ def read_symbols(source: str | Path, name: str | None = None) -> Symbols:
     text, name = read_source(source, name, "symbols")
     names: dict[int, str] = {}
     seen: set[str] = set()
-    for number, line in enumerate(text.splitlines(), 1):
-        fields, place = line.split(), f"{name}:{number}"
+    for number, line in enumerate(lines_of(text), 1):
+        fields, place = parted(line), f"{name}:{number}"
         if not fields:
             continue
-        if len(fields) != 2 or not fields[1].isdecimal():
-            raise DataError(f"{place}: {line.strip()!r} should be 'name number'")
-        label = int(fields[1])
-        if label in names or fields[0] in seen:
-            raise DataError(f"{place}: {fields[0]!r} or {label} stands in an earlier line already")
-        if (label == EPSILON) != (fields[0] == EPSILON_NAME):
+        try:
+            symbol, count = fields
+            label = whole(count)
+        except ValueError:
+            message = f"{place}: {shown(line.strip())} should be 'name number'"
+            raise DataError(message) from None
+        if label in names or symbol in seen:
+            raise DataError(f"{place}: {symbol!r} or {label} stands in an earlier line already")
+        if (label == EPSILON) != (symbol == EPSILON_NAME):
             raise DataError(
                 f"{place}: label 0, and no other, is called {EPSILON_NAME}: "
-                f"rename or renumber {fields[0]!r}"
+                f"rename or renumber {symbol!r}"
             )
-        names[label] = fields[0]
-        seen.add(fields[0])
+        names[label] = symbol
+        seen.add(symbol)
     names.pop(EPSILON, None)
     gap = next((label for label in range(1, len(names) + 1) if label not in names), None)
     if gap is not None:
@@ -166,16 +173,20 @@ def write_symbols(symbols: Symbols) -> str:
 
 
 def _state(field: str, place: str) -> int:
-    if not field.isdecimal():
-        raise DataError(f"{place}: state {field!r} is no whole number of 0 or more")
-    return int(field)
+    try:
+        return whole(field)
+    except ValueError as fault:
+        raise DataError(f"{place}: state {fault}") from None
 
 
 def _label(field: str, symbols: Symbols | None, place: str) -> int:
     if symbols is None:
-        if not field.isdecimal():
-            raise DataError(f"{place}: label {field!r} is a name; give the symbols that number it")
-        return int(field)
+        try:
+            return whole(field)
+        except ValueError:
+            raise DataError(
+                f"{place}: label {shown(field)} is a name; give the symbols that number it"
+            ) from None
     try:
         return symbols.id(field)
     except GraphError as fault:
@@ -185,13 +196,14 @@ def _label(field: str, symbols: Symbols | None, place: str) -> int:
 def _weight(fields: list[str], place: str) -> float:
     if not fields:
         return 0.0
+    if fields[0].lower().removeprefix("+") in ("inf", "infinity"):
+        return math.inf
     try:
-        value = float(fields[0])
+        return finite(fields[0])
     except ValueError:
-        raise DataError(f"{place}: weight {fields[0]!r} is no number") from None
-    if math.isnan(value) or value == -math.inf:
-        raise DataError(f"{place}: weight {fields[0]} is no energy; it is finite or Infinity")
-    return value
+        raise DataError(
+            f"{place}: weight {shown(fields[0])} is no energy: that is a number, or Infinity"
+        ) from None
 
 
 def _name(label: int, symbols: Symbols | None) -> str:

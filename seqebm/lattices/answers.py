@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from seqebm.errors import DataError, did_you_mean
+from seqebm.errors import DataError
 from seqebm.inference.choice import Choice
 from seqebm.lattices.base import Lattice
+from seqebm.spelling import nearest
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class AnswerSet(Lattice):
             shown = ", ".join(self.vocabulary[:12]) + (" …" if len(self.vocabulary) > 12 else "")
             raise DataError(
                 f"the word {target!r} is not in the model's vocabulary ({shown})."
-                f"{did_you_mean(target, self._index)} Correct the transcript, or train a model "
+                f"{nearest(target, self._index)} Correct the transcript, or train a model "
                 "whose training data contains the word."
             )
         return self._index[target]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from seqebm.errors import ConfigError
 from seqebm.hooks import Options as BaseOptions
 from seqebm.inference.energies import Energies
+from seqebm.text import fields
 
 #: What an answer is: one of a list, a string of words (or characters), or an array of numbers.
 Answers = Literal["choice", "string", "array"]
@@ -102,11 +103,11 @@ class Lattice(nn.Module, ABC):
     @classmethod
     def tokens(cls, text: str, options: BaseOptions) -> list[str]:
         """The words (or characters) of a transcript, where answers are strings."""
-        return text.split()
+        return fields(text)
 
     def split(self, text: str) -> list[str]:
         """The same, of this lattice."""
-        return text.split()
+        return fields(text)
 
     @property
     def words(self) -> Sequence[str]:

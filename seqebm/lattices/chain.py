@@ -16,10 +16,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from seqebm.errors import DataError, did_you_mean
+from seqebm.errors import DataError
 from seqebm.hooks import Options as BaseOptions
 from seqebm.inference.labellings import Labellings
 from seqebm.lattices.base import Lattice
+from seqebm.spelling import nearest
+from seqebm.text import fields
 
 
 class Chain(Lattice):
@@ -79,13 +81,13 @@ class Chain(Lattice):
     def parse(self, target: str) -> tuple[int, ...]:
         """Numbers of the labels of a transcript. Raises :class:`DataError` for an unknown label."""
         labels = []
-        for name in target.split():
+        for name in fields(target):
             if name not in self._index:
                 shown = ", ".join(self.vocabulary[:12])
                 raise DataError(
                     f"the label {name!r} is not in the model's vocabulary ({shown}"
                     f"{', …' if len(self.vocabulary) > 12 else ''})."
-                    f"{did_you_mean(name, self._index)} Correct the transcript, or train a "
+                    f"{nearest(name, self._index)} Correct the transcript, or train a "
                     "model whose training data contains the label."
                 )
             labels.append(self._index[name])

@@ -29,7 +29,7 @@ from seqebm.inference.trellis import together
 from seqebm.lattices.base import Lattice
 from seqebm.lattices.hmm_graphs import HMMGraphs
 from seqebm.lattices.sentences import Sentences, Transcripts
-from seqebm.lattices.tokens import Tokens, split
+from seqebm.lattices.tokens import Tokens, listed, split
 
 
 class HMM(Lattice):
@@ -91,7 +91,7 @@ class HMM(Lattice):
         lm = read_arpa(options.lm.text, options.lm.name) if options.lm else None
         self.graphs = HMMGraphs(
             lexicon, options.states, options.silence_states, options.skip, options.topology, lm,
-            options.tokens, options.strings.text.splitlines() if options.strings else None,
+            options.tokens, listed(options.strings.text) if options.strings else None,
         )  # fmt: skip
         self.dropout = nn.Dropout(options.dropout)
         self.linear = nn.Linear(input_dim, len(self.graphs.classes))
@@ -138,11 +138,9 @@ class HMM(Lattice):
         other.word_penalty = grammar.get("word_penalty", self.word_penalty)
         lexicon, lm = grammar.get("lexicon"), grammar.get("lm")
         if lexicon is not None or lm is not None:
-            listed = None
-            if lexicon is not None:
-                listed = [line for line in lexicon.text.splitlines() if line.strip()]
+            strings = listed(lexicon.text) if lexicon is not None else None
             arpa = read_arpa(lm.text, lm.name) if lm is not None else None
-            other.graphs = self.graphs.restricted(arpa, listed)
+            other.graphs = self.graphs.restricted(arpa, strings)
         return other
 
     def emissions(self, features: Tensor) -> Tensor:

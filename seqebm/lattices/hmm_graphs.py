@@ -96,7 +96,7 @@ class HMMGraphs:
             self.weights = 2 + 2 * len(self.classes)
         self._states, self._silence_states = states, silence_states
         self._models = {
-            label: self._word(lexicon.pronunciations(word))
+            label: self._word(lexicon.pronunciations(word), lexicon.energies(word))
             for label, word in enumerate(self.words, 1)
         }
         if self._silence:
@@ -192,8 +192,8 @@ class HMMGraphs:
             )
         return prepare(self._expand(sentence))
 
-    def _word(self, pronunciations: Sequence[Sequence[str]]) -> Graph:
-        spelled = word_graph(pronunciations, self.units, weights=self.weights)
+    def _word(self, pronunciations: Sequence[Sequence[str]], energies: Sequence[float]) -> Graph:
+        spelled = word_graph(pronunciations, self.units, weights=self.weights, energy=energies)
         if self.topology == "ctc":
             return spelled
         unit = self._states

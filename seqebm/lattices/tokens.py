@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+from seqebm.text import fields, lines, spaced
+
 Tokens = Literal["words", "characters"]
 SPACE = "<space>"  # the blank, as a character
 
@@ -16,8 +18,13 @@ def split(text: str, tokens: Tokens) -> list[str]:
     the same text again; data directories hold transcripts with single blanks.
     """
     if tokens == "words":
-        return text.split()
+        return fields(text)
     return [SPACE if character == " " else character for character in text]
+
+
+def listed(text: str) -> list[str]:
+    """The transcripts of a file that holds one a line: single blanks, no empty ones."""
+    return [transcript for line in lines(text) if (transcript := spaced(line))]
 
 
 def join(tokens: Iterable[str], kind: Tokens) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from seqebm.errors import DataError
+from seqebm.text import fields
 
 LEVEL = 0.95
 Pair = tuple[str | None, str | None]
@@ -231,8 +232,8 @@ def score(
     utterances: list[UtteranceScore] = []
     confusions: Counter[Pair] = Counter()
     for name in sorted(references.keys() | hypotheses.keys()):
-        reference = references.get(name, "").split()
-        hypothesis = hypotheses.get(name, "").split()
+        reference = fields(references.get(name, ""))
+        hypothesis = fields(hypotheses.get(name, ""))
         pairs = align(reference, hypothesis)
         confusions.update(pairs)
         status = "scored"

@@ -58,7 +58,7 @@ def test_what_is_wrong_is_named(caplog):
         Lexicon.from_text("\n;;; nothing")
     with caplog.at_level(logging.WARNING):
         assert len(Lexicon.from_text("A AH\nA(2) AH\n", "my.dic")) == 1
-    assert "my.dic:2: A AH is listed twice" in caplog.text
+    assert "my.dic: 1 lines repeat a pronunciation of their word" in caplog.text
     with pytest.raises(DataError, match=r"lexicon: has no word 'TWOO'. Did you mean 'TWO'"):
         Lexicon.from_text(SPHINX).pronunciations("TWOO")
     with pytest.raises(DataError, match="'A' has an empty pronunciation"):

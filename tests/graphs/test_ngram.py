@@ -181,8 +181,8 @@ def test_empty_sections_and_files(tmp_path):
         ("\\end\\\n", "", r"lm: has no line \\end\\; the file is incomplete"),
         ("<s> </s>\n", "<s> OH\n", r"lm:19: 'OH' is not among the 1-grams"),
         ("-0.6\tYES", "-0.6\tHALL", r"lm:16: n-gram 'HALL' is listed twice"),
-        ("-0.6\tYES", "minus\tYES", r"lm:16: .* a number that cannot be read"),
-        ("-0.6\tYES", "nan\tYES", r"lm:16: .* should be a log10 probability, 1 word"),
+        ("-0.6\tYES", "minus\tYES", r"lm:16: 'minus' is no number; a log10"),
+        ("-0.6\tYES", "nan\tYES", r"lm:16: 'nan' is no number; a log10"),
         ("0.0000 <s> </s>", "0.0000 <s>", r"lm:19: .* should be a log10 probability, 2 word"),
     ],
 )

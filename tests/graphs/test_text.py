@@ -92,9 +92,9 @@ def test_files_and_names(tmp_path):
         ("0 x a a\n", r"t:1: state 'x' is no whole number"),
         ("-1\n", r"t:1: state '-1'"),
         ("0 1 a c\n", r"t:1: unknown symbol 'c'"),
-        ("0 1 a b heavy\n", r"t:1: weight 'heavy' is no number"),
-        ("0 1 a b nan\n", r"t:1: weight nan is no energy"),
-        ("0 -Infinity\n", r"t:1: weight -Infinity is no energy"),
+        ("0 1 a b heavy\n", r"t:1: weight 'heavy' is no energy"),
+        ("0 1 a b nan\n", r"t:1: weight 'nan' is no energy"),
+        ("0 -Infinity\n", r"t:1: weight '-Infinity' is no energy"),
         ("0 1\n1\n0 2\n", r"t:3: state 0 is final twice"),
     ],
 )
