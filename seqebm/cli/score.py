@@ -42,6 +42,12 @@ def score_command(
     per_speaker: Annotated[
         bool, typer.Option("--per-speaker", help="A row for each speaker.")
     ] = False,
+    normalise: Annotated[
+        bool,
+        typer.Option(
+            "--normalise", help="Compare in NFC, with blanks for U+00A0, without zero width."
+        ),
+    ] = False,
     bootstrap: Annotated[
         int, typer.Option(min=0, help="Bootstrap samples for the 95 % intervals; 0: none.")
     ] = 10000,
@@ -55,6 +61,8 @@ def score_command(
 ) -> None:
     """Accuracy and error rates of hypotheses, with confidence intervals.
 
+    Both files may also be in the form of sclite's trn, 'words (utterance)'.
+
     A missing hypothesis counts as deletions, one without reference as insertions. Intervals are
     bootstrapped over utterances and over speakers (Bisani & Ney 2004). Answers that are arrays are
     compared number by number.
@@ -64,18 +72,23 @@ def score_command(
     if (hypotheses / "hyp.scp").is_file():
         _score_arrays(hypotheses / "hyp.scp", reference, json_file)
         return
-    from seqebm.data import read_text
+    from seqebm.data import read_text, read_transcripts
     from seqebm.scoring.scoring import score
+    from seqebm.spelling import plain
 
     hypothesis_file = _find_hypotheses(hypotheses)
     reference_file = _find_reference(reference, hypothesis_file)
     speaker_file = utt2spk or _beside((hypothesis_file, reference_file), "utt2spk")
-    references = read_text(reference_file, "reference")
-    hypothesised = read_text(hypothesis_file, "hypothesis file")
-    result = score(
-        references, hypothesised,
-        read_text(speaker_file, "speaker list") if speaker_file else None,
-    )  # fmt: skip
+    references = read_transcripts(reference_file, "reference")
+    hypothesised = read_transcripts(hypothesis_file, "hypothesis file")
+    speakers = read_text(speaker_file, "speaker list") if speaker_file else None
+    alike = [{n: plain(text) for n, text in each.items()} for each in (references, hypothesised)]
+    changed = alike != [references, hypothesised]
+    if normalise:
+        references, hypothesised = alike
+    result = score(references, hypothesised, speakers)
+    if changed and not normalise:
+        _say_of_spelling(result, score(alike[0], alike[1], speakers))
     further = _further(set(result.as_dict()), references, hypothesised)
     intervals = _intervals(result, bootstrap, seed) if bootstrap else {}
     for ids, what in ((result.missing, "no hypothesis"), (result.extra, "no reference")):
@@ -96,6 +109,21 @@ def score_command(
         title = f"{hypotheses}: accuracy {result.total.accuracy:.1%}"
         plot_confusions(*confusion_matrix(result.confusions), confusion, title)
         say(f"drawn: {confusion}")
+
+
+def _say_of_spelling(result: Score, normalised: Score) -> None:
+    """Words that look alike but are other code points count as errors: say how many."""
+    before, after = result.total.words, normalised.total.words
+    effect = (
+        f"{100 * before.rate:.2f} % of the words are wrong, {100 * after.rate:.2f} % with it"
+        if before != after
+        else "the errors stay the same"
+    )
+    say(
+        "warning: some words are not in NFC, or hold U+00A0 or characters of zero width; "
+        f"--normalise compares without that: {effect}",
+        "yellow",
+    )
 
 
 def _score_arrays(hypotheses: Path, reference: Path | None, json_file: Path | None) -> None:

@@ -14,6 +14,7 @@ _PUBLIC = {
     "write_data_dir": "seqebm.data.writing",
     "Problem": "seqebm.data.tables",
     "read_text": "seqebm.data.tables",
+    "read_transcripts": "seqebm.data.foreign",
     "write_table": "seqebm.data.tables",
     "ReaderPool": "seqebm.data.readers",
     "validate": "seqebm.data.validation",
@@ -39,6 +40,7 @@ __all__ = [
     "droppable",
     "fix",
     "read_text",
+    "read_transcripts",
     "validate",
     "write_data_dir",
     "write_table",
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
         collate,
     )
     from seqebm.data.datadir import DataDir, Utterance
+    from seqebm.data.foreign import read_transcripts
     from seqebm.data.readers import ReaderPool
     from seqebm.data.tables import Problem, read_text, write_table
     from seqebm.data.validation import droppable, fix, validate

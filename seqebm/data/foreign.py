@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
+from seqebm.data import tables
 from seqebm.data.tables import Table
 from seqebm.errors import DataError
-from seqebm.text import fields, number
+from seqebm.text import fields, lines, number
+from seqebm.text import read_text as text_of
 
 _TRN = re.compile(r"(?:(.*)[ \t])?\(([^\s()]+)\)")
 
@@ -18,9 +22,9 @@ def foreign(table: Table) -> str:
     return kind_of([f"{row.id} {row.value}".rstrip() for row in rows])
 
 
-def kind_of(lines: Iterable[str]) -> str:
+def kind_of(content: Iterable[str]) -> str:
     """As :func:`foreign` of lines: every one that says something must look like it."""
-    said = [line.strip() for line in lines if line.strip() and not line.startswith(";;")]
+    said = [line.strip() for line in content if line.strip() and not line.startswith(";;")]
     parts = [fields(line) for line in said]
     if not said:
         return ""
@@ -48,14 +52,34 @@ def _times(pair: Sequence[str]) -> bool:
         return False
 
 
-def read_trn(lines: Sequence[str], name: str) -> dict[str, str]:
-    """Utterance id -> words of the lines ``words (utterance)``.
+def read_transcripts(path: str | os.PathLike[str], what: str = "text file") -> dict[str, str]:
+    """Utterance id -> words of a Kaldi text file, or of a trn file of sclite's.
+
+    ``what`` is what messages call it. Raises :class:`DataError` as
+    :func:`seqebm.data.tables.read_text` and :func:`read_trn` do, and for a file in another form
+    that :func:`kind_of` knows.
+    """
+    if Path(path).is_file():
+        content = lines(text_of(path))
+        kind = kind_of(content)
+        if "trn" in kind:
+            return read_trn(content, str(path))
+        if kind:
+            raise DataError(
+                f"{what} {path} {kind}; write lines 'utterance words' (Kaldi) or "
+                "'words (utterance)' (trn)"
+            )
+    return tables.read_text(path, what)
+
+
+def read_trn(content: Sequence[str], name: str) -> dict[str, str]:
+    """Utterance id -> words of the lines ``words (utterance)``; ``name`` is their file's.
 
     Raises :class:`DataError`, with the line, for one of another form, an id that is listed twice,
     and alternatives ``{ a / b }``, which are no one transcript.
     """
     found: dict[str, str] = {}
-    for count, line in enumerate(lines, 1):
+    for count, line in enumerate(content, 1):
         if not line.strip() or line.startswith(";;"):
             continue
         match = _TRN.fullmatch(line.strip())

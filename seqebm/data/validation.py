@@ -69,10 +69,14 @@ def validate(
 def _sound(scan: Scan, rate_of: Callable[[Path], int] | None) -> list[Utterance]:
     """The utterances that have no error so far."""
     bad = {p.id for p in scan.problems if p.severity == "error"}
+    others = [t.rows for t in (scan.text, scan.arrays, scan.speakers) if t is not None]
     good = [
         name
         for name in scan.ids
-        if name not in bad and (scan.segments is None or scan.spans[name][0] not in bad)
+        if name not in bad
+        and (scan.segments is None or scan.spans[name][0] not in bad)
+        # A file of another kind has one error, of no utterance, and lists none of them.
+        and all(name in rows for rows in others)
     ]
     return list(scan.utterances(rate_of, good))
 

@@ -135,3 +135,34 @@ def test_scoring_needs_no_torch(decoded):
     )
     result = subprocess.run([sys.executable, "-c", code, decoded], capture_output=True, check=False)
     assert result.returncode == 0, result.stderr
+
+
+def test_sclites_trn_is_read(decoded):
+    (decoded / "hyp.trn").write_text("one (a)\nsix (b)\none (c)\n(d)\n")
+    (decoded / "ref.trn").write_text(";; a comment\none (a)\ntwo (b)\none (c)\nsix (d)\n")
+    result = report(decoded / "hyp.trn", "--ref", decoded / "ref.trn")
+    assert result["wer"] == 0.5
+    assert result == report(decoded / "hyp.txt") | {"bootstrap": result["bootstrap"]}
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind"),
+    [
+        ("a 1 0.00 0.31 one\nb 1 0.10 0.31 two\n", "is a ctm file"),
+        ("a 1 s 0.00 0.31 one\nb 1 s 0.10 0.31 two\n", "is an stm file"),
+    ],
+)
+def test_forms_that_are_not_scored_are_named(decoded, lines, kind):
+    (decoded / "other").write_text(lines)
+    failure = run(decoded / "other", "--ref", decoded / "ref.txt").exception
+    assert isinstance(failure, DataError) and kind in str(failure)
+
+
+def test_what_normalisation_would_change_is_said(decoded):
+    (decoded / "ref.txt").write_text("a café noir\nb two\nc one\nd six\n")
+    (decoded / "hyp.txt").write_text("a cafe\u0301\u00a0noir\nb two\nc one\nd six\n")
+    result = run(decoded)
+    assert "--normalise compares without that" in result.stderr
+    assert "40.00 % of the words are wrong, 0.00 % with it" in result.stderr
+    result = run(decoded, "--normalise", "--json", "-")
+    assert json.loads(result.stdout)["wer"] == 0 and "warning" not in result.stderr
