@@ -66,6 +66,7 @@ _HANDED_ON = {
     "download": "seqebm.data.archives",
     "some": "seqebm.data.archives",
     "unpack": "seqebm.data.archives",
+    "read_bytes": "seqebm.text",
     "write_bytes": "seqebm.files",
     "write_text": "seqebm.files",
     "valid_frames": "seqebm.lengths",
@@ -118,6 +119,7 @@ __all__ = [
     "hookimpl",
     "hookspec",
     "prepare",
+    "read_bytes",
     "some",
     "together",
     "unpack",
@@ -151,6 +153,7 @@ if TYPE_CHECKING:
     from seqebm.lattices.base import Lattice
     from seqebm.lengths import valid_frames
     from seqebm.losses.base import Loss
+    from seqebm.text import read_bytes
 
 
 def __getattr__(name: str) -> Any:

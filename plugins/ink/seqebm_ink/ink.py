@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +12,14 @@ from seqebm.hooks import DataError
 
 Floats = NDArray[np.float64]
 CHANNELS = ("x", "y", "time", "stroke")  # of an array of points, as front-ends see it
+JITTER = 0.05  # seconds: digitisers stamp points in packets, so that clocks step back a little
+
+
+def steady(clock: Floats) -> Floats:
+    """Times of which steps back within :data:`JITTER` are levelled: they stay where they were."""
+    level = np.maximum.accumulate(clock) if len(clock) else clock
+    with np.errstate(invalid="ignore"):  # infinite values are found by Ink
+        return level if (level - clock <= JITTER).all() else clock
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +34,7 @@ class Ink:
         pressure: ``(N,)``, in the units of the tablet; None: unknown.
         units_per_mm: positions per millimetre; None: unknown.
         writer: who wrote; None: unknown.
+        notes: what was tolerated in reading, for warnings.
 
     Raises :class:`DataError` for arrays that do not fit each other, NaN or infinite values, and
     strokes without points.
@@ -37,6 +47,7 @@ class Ink:
     pressure: Floats | None = None
     units_per_mm: float | None = None
     writer: str | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.stroke)
@@ -73,8 +84,11 @@ class Ink:
         pressure: list[Floats] | None = None,
         units_per_mm: float | None = None,
         writer: str | None = None,
+        notes: Sequence[str] = (),
     ) -> Ink:
         """Ink of S strokes, each ``(n, 2)`` positions; strokes without points are left out.
+
+        Times that step back by no more than :data:`JITTER` are levelled, with a note.
 
         Raises :class:`DataError` as the class does.
         """
@@ -88,14 +102,19 @@ class Ink:
             return np.concatenate([np.asarray(parts[s], np.float64) for s in kept])
 
         sizes = [len(strokes[s]) for s in kept]
+        clock = joined(time)
+        if clock is not None and (falls := int((np.diff(clock) < 0).sum())):
+            clock = steady(clock)
+            notes = [*notes, f"its clock steps back {falls} times, which is levelled"]
         return cls(
             np.concatenate([np.asarray(strokes[s], np.float64).reshape(-1, 2) for s in kept]),
             np.repeat(np.arange(len(kept)), sizes),
             np.array([True if down is None else down[s] for s in kept]),
-            joined(time),
+            clock,
             joined(pressure),
             units_per_mm,
             writer,
+            tuple(notes),
         )
 
     @property

@@ -29,7 +29,7 @@ from defusedxml.ElementTree import fromstring
 
 from seqebm.hooks import DataError
 from seqebm_ink.files import content
-from seqebm_ink.ink import Floats, Ink
+from seqebm_ink.ink import JITTER, Floats, Ink, steady
 from seqebm_ink.inkml_context import (
     Definitions,
     Element,
@@ -61,9 +61,10 @@ def read_inkml(path: Path, y_axis: str = "file") -> Ink:
     data = content(path)
     try:
         root = _root(data)
-        pieces = [p for trace in _Document(root).strokes() for p in trace.pieces()]
+        document = _Document(root)
+        pieces = [p for trace in document.strokes() for p in trace.pieces()]
         with np.errstate(over="ignore", invalid="ignore"):  # Ink refuses what overflows
-            return _ink(pieces, _writer(root), y_axis)
+            return _ink(pieces, _writer(root), y_axis, document.notes())
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
 
@@ -136,6 +137,13 @@ class _Document:
     def __init__(self, root: Element) -> None:
         self.root = root
         self.definitions = Definitions(root)
+        self.short = 0  # points that lack channels
+
+    def notes(self) -> list[str]:
+        """What was tolerated."""
+        if not self.short:
+            return []
+        return [f"{self.short} points lack channels after x and y, which are unknown there"]
 
     def strokes(self) -> list[_Trace]:
         """Its traces in order, continuations joined to what they continue."""
@@ -175,11 +183,12 @@ class _Document:
         try:
             if not setting.declared:
                 setting = _widened(text, setting)
-            points = decode(
+            points, short = decode(
                 text,
                 [c.name for c in setting.channels],
                 [c.default for c in setting.intermittent],
             )
+            self.short += short
             xy = points[:, [setting.names.index("X"), setting.names.index("Y")]]
             if len(unknown := np.flatnonzero(np.isnan(xy).any(axis=1))):
                 raise DataError(f"x or y of point {unknown[0]} is not known")
@@ -213,7 +222,7 @@ def _widened(text: str, setting: Setting) -> Setting:
     return setting._replace(channels=(*setting.channels, *further))
 
 
-def _ink(pieces: list[_Piece], writer: str | None, y_axis: str) -> Ink:
+def _ink(pieces: list[_Piece], writer: str | None, y_axis: str, notes: list[str]) -> Ink:
     pressure = None
     if pieces and all("F" in p.setting.names for p in pieces):
         pressure = [p.points[:, p.setting.names.index("F")] for p in pieces]
@@ -221,7 +230,7 @@ def _ink(pieces: list[_Piece], writer: str | None, y_axis: str) -> Ink:
             pressure = None
     positions, per_mm = _positions(pieces, y_axis)
     return Ink.of_strokes(
-        positions, [p.down for p in pieces], _times(pieces), pressure, per_mm, writer
+        positions, [p.down for p in pieces], _times(pieces), pressure, per_mm, writer, notes
     )
 
 
@@ -305,7 +314,7 @@ def _ordered(clocks: list[Floats], offsets: list[float | None]) -> list[Floats]:
         return clocks
     for stroke, clock in enumerate(clocks):
         if not _rises(clock):
-            point = int(np.flatnonzero(np.diff(clock) < 0)[0])
+            point = int(np.flatnonzero(clock < np.maximum.accumulate(clock) - JITTER)[0]) - 1
             raise DataError(
                 f"time runs backwards in stroke {stroke} after point {point}, from "
                 f"{clock[point]:g} to {clock[point + 1]:g} s; repair the file or remove channel T"
@@ -320,4 +329,5 @@ def _ordered(clocks: list[Floats], offsets: list[float | None]) -> list[Floats]:
 
 
 def _rises(clock: Floats) -> bool:
-    return bool((np.diff(clock) >= 0).all())
+    """Never falls, but for jitter, which :class:`Ink` levels."""
+    return bool((np.diff(steady(clock)) >= 0).all())

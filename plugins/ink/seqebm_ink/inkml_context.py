@@ -188,7 +188,7 @@ class Definitions:
             raise DataError(f"an affine mapping of {' '.join(sources)} is not supported; "
                             f"{_MAPPINGS}")  # fmt: skip
         try:
-            matrix = decode("".join(mapping.itertext()), ("X", "Y", "1"), ())
+            matrix, _ = decode("".join(mapping.itertext()), ("X", "Y", "1"), ())
         except DataError as error:
             raise DataError(f"the affine mapping of a canvasTransform: {error}") from error
         if matrix.shape != (2, 3) or not np.isfinite(matrix).all() or not _determinant(matrix):

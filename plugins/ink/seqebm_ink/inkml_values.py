@@ -26,7 +26,7 @@ _VALUE = re.compile(
 _QUOTED = 40  # characters of a point quoted in a message
 
 
-def decode(text: str, names: Sequence[str], defaults: Sequence[float]) -> Floats:
+def decode(text: str, names: Sequence[str], defaults: Sequence[float]) -> tuple[Floats, int]:
     """The points of a trace.
 
     Args:
@@ -39,12 +39,13 @@ def decode(text: str, names: Sequence[str], defaults: Sequence[float]) -> Floats
         defaults: what the intermittent channels, which points may leave out, are at the beginning;
             where a point leaves one out it keeps its value.
 
-    Returns ``(n, names + defaults)``, NaN where a value is unknown. Empty points, as between two
-    commas, are left out. Raises :class:`DataError` for text that is not of this form, and for
-    points with too few or too many values.
+    Returns ``(n, names + defaults)``, NaN where a value is unknown, and the number of points that
+    have fewer values than ``names``: what they lack is unknown, unless it is X or Y. Empty points,
+    as between two commas, are left out. Raises :class:`DataError` for text that is not of this
+    form, and for points with too few or too many values.
     """
     table = _plain(text, len(names), defaults)
-    return _coded(text, names, defaults) if table is None else table
+    return _coded(text, names, defaults) if table is None else (table, 0)
 
 
 def _plain(text: str, regular: int, defaults: Sequence[float]) -> Floats | None:
@@ -61,8 +62,10 @@ def _plain(text: str, regular: int, defaults: Sequence[float]) -> Floats | None:
     return table if table.shape[1] == regular else None
 
 
-def _coded(text: str, names: Sequence[str], defaults: Sequence[float]) -> Floats:
+def _coded(text: str, names: Sequence[str], defaults: Sequence[float]) -> tuple[Floats, int]:
     width = len(names) + len(defaults)
+    least = max((k + 1 for k, name in enumerate(names) if name in ("X", "Y")), default=len(names))
+    short = 0
     channels = [_Channel(v) for v in (*[math.nan] * len(names), *defaults)]
     points: list[list[float]] = []
     for part in text.split(","):
@@ -70,7 +73,7 @@ def _coded(text: str, names: Sequence[str], defaults: Sequence[float]) -> Floats
             continue
         where = f"point {len(points)} ({part.strip()[:_QUOTED]!r})"
         values = _tokens(part, where)
-        if not len(names) <= len(values) <= width:
+        if not least <= len(values) <= width:
             raise DataError(
                 f"{where} has {len(values)} values, but the trace format has "
                 f"{' '.join(names)}{f' and at most {len(defaults)} more' if defaults else ''}; "
@@ -78,8 +81,11 @@ def _coded(text: str, names: Sequence[str], defaults: Sequence[float]) -> Floats
             )
         for channel, value in zip(channels, values, strict=False):
             channel.update(value, where)
+        for channel in channels[len(values) : len(names)]:
+            channel.forget()
+        short += len(values) < len(names)
         points.append([channel.value for channel in channels])
-    return np.array(points, np.float64).reshape(-1, width)
+    return np.array(points, np.float64).reshape(-1, width), short
 
 
 def _tokens(part: str, where: str) -> list[re.Match[str]]:
@@ -100,6 +106,10 @@ class _Channel:
         self.value = value
         self.order = "!"
         self.step = 0.0
+
+    def forget(self) -> None:
+        """A point does not give it."""
+        self.value, self.step = math.nan, 0.0
 
     def update(self, match: re.Match[str], where: str) -> None:
         letter = match["letter"]

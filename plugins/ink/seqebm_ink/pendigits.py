@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
 import re
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from seqebm.hooks import DataError, write_bytes
+from seqebm.hooks import DataError, read_bytes, write_bytes
 from seqebm_ink.archive import Item, write_ink_dir
 from seqebm_ink.options import PendigitsOptions
-from seqebm_ink.unipen import read_unipen
+from seqebm_ink.unipen import LARGEST, read_unipen
 
 logger = logging.getLogger(__name__)
 
@@ -88,12 +86,7 @@ def _plain(source: Path, part: str, destination: Path) -> Path:
             return source / name
         packed = source / f"{name}.gz"
         if packed.is_file():
-            try:
-                content = gzip.decompress(packed.read_bytes())
-            except (OSError, EOFError, zlib.error) as error:
-                raise DataError(
-                    f"pendigits: {packed} is damaged ({error}); fetch it again"
-                ) from error
+            content = read_bytes(packed, largest=LARGEST)
             write_bytes(destination / f"pendigits-{part}.unipen", content)
             return destination / f"pendigits-{part}.unipen"
     raise DataError(

@@ -36,7 +36,8 @@ def read_ink(path: Path, include: Sequence[Path] = (), y_axis: str = "file") -> 
             the numbers of y in the file grow upwards or downwards, whatever it says.
 
     What is damaged in a UNIPEN file is left out, and a ``.doc`` or ``.lex`` file that it includes
-    may be missing, each with a warning. Raises :class:`DataError`, naming
+    may be missing, each with a warning; so are steps back of the clock, and points of InkML without
+    the last of their channels. Raises :class:`DataError`, naming
     the file and the remedy, if it cannot be read, is no ink, is malformed (see the readers of each
     format), includes another file that is missing, or has no points.
     """
@@ -52,6 +53,8 @@ def read_ink(path: Path, include: Sequence[Path] = (), y_axis: str = "file") -> 
             ink = replace(ink, xy=ink.xy * [1.0, -1.0] + 0.0)
     else:
         raise DataError(f"{path}: is an array of points; give it to the reader 'ink' instead")
+    for note in ink.notes:
+        logger.warning("%s: %s", path, note)
     if not len(ink):
         raise DataError(f"{path}: holds no points; record it again or remove it from the data")
     return ink

@@ -139,10 +139,10 @@ def _ink(data: bytes, y_axis: str) -> Ink:
     if not kept:
         return Ink.of_strokes([])
     known = [~np.isnan(strokes[k]) for k in kept]
-    has = [bool(mask[:, 2].any()) for mask in known], [bool(mask[:, 3].any()) for mask in known]
-    for name, which, column in (("t", has[0], 2), ("pressure", has[1], 3)):
+    has = {column: any(mask[:, column].any() for mask in known) for column in (2, 3)}
+    for name, column in (("t", 2), ("pressure", 3)):
         for k, mask in zip(kept, known, strict=True):
-            if any(which) and not mask[:, column].all():
+            if has[column] and not mask[:, column].all():
                 point = int(np.flatnonzero(~mask[:, column])[0])
                 raise DataError(
                     f"strokes[{k}][{point}] has no {name}, but other points have; give all of them "
@@ -155,8 +155,8 @@ def _ink(data: bytes, y_axis: str) -> Ink:
     return Ink.of_strokes(
         [strokes[k][:, :2] * [1.0, sign] + 0.0 for k in kept],
         [k not in up for k in kept],
-        [strokes[k][:, 2] / scale for k in kept] if any(has[0]) else None,
-        [strokes[k][:, 3] for k in kept] if any(has[1]) else None,
+        [strokes[k][:, 2] / scale for k in kept] if has[2] else None,
+        [strokes[k][:, 3] for k in kept] if has[3] else None,
         document.units_per_mm,
         document.writer,
     )

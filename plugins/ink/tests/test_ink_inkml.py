@@ -46,7 +46,7 @@ def formatted(channels, trace="<trace>1 2 3, 4 5 6</trace>"):
 def test_the_example_of_the_recommendation():
     # Section 3.2.1: velocities, accelerations, negative numbers as separators, wildcards.
     text = "1125 18432,'23'43,\"7\"-8,3-5,7 -3,6 2,6 8,3 6 T,2 4*T,3 6,3-6 F F"
-    points = decode(text, ("X", "Y"), (0.0, 0.0))
+    points, _ = decode(text, ("X", "Y"), (0.0, 0.0))
     assert points[:, :2].tolist() == [
         [1125, 18432], [1148, 18475], [1178, 18510], [1211, 18540], [1251, 18567], [1297, 18596],
         [1349, 18633], [1404, 18676], [1461, 18723], [1521, 18776], [1584, 18823],
@@ -76,7 +76,7 @@ def test_any_mixture_of_encodings_gives_the_points_back(points, orders, blank):
             step[c] = value - before[c] if n else 0
             before[c], current[c] = value, order
         parts.append(words)
-    assert decode(",".join(parts), "XY", ()).tolist() == [list(map(float, p)) for p in points]
+    assert decode(",".join(parts), "XY", ())[0].tolist() == [list(map(float, p)) for p in points]
 
 
 @pytest.mark.parametrize(
@@ -95,11 +95,11 @@ def test_any_mixture_of_encodings_gives_the_points_back(points, orders, blank):
     ],
 )
 def test_forms_of_values(text, wanted):
-    assert decode(text, "XY", ()).tolist() == wanted
+    assert decode(text, "XY", ())[0].tolist() == wanted
 
 
 def test_an_unknown_value_is_nan():
-    assert np.isnan(decode("1 2 ?", "XYF", ())[0, 2])
+    assert np.isnan(decode("1 2 ?", "XYF", ())[0][0, 2])
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_affine_canvas_transforms(read):
     ("body", "message"),
     [
         (transformed("", kind="lookup"), "type 'lookup' is not supported"),
-        (transformed("1 0, 0 1"), "affine mapping of a canvasTransform: point 0"),
+        (transformed("1 0, 0 1"), "affine mapping of a canvasTransform is no invertible matrix"),
         (transformed("1 0 0"), "no invertible matrix"),
         (transformed("1 0 0, 2 0 0"), "no invertible matrix"),
         (transformed("1e200 0 0, 0 1e200 0"), "no invertible matrix"),
@@ -333,6 +333,12 @@ def test_affine_canvas_transforms(read):
         ('<trace timeOffset="soon">1 1</trace>', "timeOffset='soon'"),
         ('<trace timeOffset="inf">1 1</trace>', "is no number"),
         (formatted(XY, '<trace id="t7">1 2, ? 4</trace>'), "t7: x or y of point 1 is not known"),
+        (
+            formatted(
+                '<channel name="X"/><channel name="F"/><channel name="Y"/>', "<trace>1 2</trace>"
+            ),
+            "has 2 values",
+        ),
         ("<trace>1 2, 3 1e999</trace>", "x, y of point 1 is"),
         ("<trace>0 0,'1e308 0,1e308 0,1e308 0</trace>", "x, y of point"),
     ],
@@ -376,8 +382,24 @@ def test_one_point_traces_that_all_begin_at_0(read):
 
 
 def test_time_that_runs_backwards_within_a_trace(fault):
-    message = fault(timed("<trace>0 0 0</trace><trace>0 0 20, 0 0 10</trace>"))
-    assert "backwards in stroke 1 after point 0, from 0.02 to 0.01 s" in message
+    message = fault(timed("<trace>0 0 0</trace><trace>0 0 200, 0 0 100</trace>"))
+    assert "backwards in stroke 1 after point 0, from 0.2 to 0.1 s" in message
+
+
+def test_a_clock_that_steps_back_a_little_is_levelled(read):
+    ink = read(timed("<trace>0 0 20, 1 1 18, 2 2 30</trace><trace>3 3 29, 4 4 40</trace>"))
+    np.testing.assert_allclose(ink.time, [0.02, 0.02, 0.03, 0.03, 0.04])
+    assert ink.notes == ("its clock steps back 2 times, which is levelled",)
+    assert read(timed("<trace>0 0 20, 1 1 20</trace>")).notes == ()
+
+
+def test_points_may_lack_channels_after_x_and_y(read):
+    ink = read(formatted(f'{XY}<channel name="F"/>', "<trace>1 2 9, 3 4, 5 6 7</trace>"))
+    assert ink.xy.tolist() == [[1, 2], [3, 4], [5, 6]] and ink.pressure is None
+    assert ink.notes == ("1 points lack channels after x and y, which are unknown there",)
+    channels = f'{XY}<channel name="T" units="ms"/><channel name="F"/>'
+    ink = read(formatted(channels, "<trace>1 2 0 9, 3 4 10</trace>"))
+    np.testing.assert_allclose(ink.time, [0, 0.01])
 
 
 def test_times_that_are_not_all_known_give_way_to_the_rate(read):
@@ -495,7 +517,7 @@ def test_mutated_documents_are_read_or_refused(tmp_path_factory, cuts):
 @given(st.text("0123456789.-+eE'\"!*?TF#aA, \n", max_size=40), st.integers(0, 2))
 def test_any_text_of_a_trace_is_read_or_refused(text, intermittent):
     try:
-        points = decode(text, "XY", [0.0] * intermittent)
+        points, _ = decode(text, "XY", [0.0] * intermittent)
     except DataError:
         return
     assert points.shape[1] == 2 + intermittent
@@ -513,4 +535,4 @@ def test_hostile_texts_of_a_trace_end_soon():
             decode(text, "XY", ())
         except DataError as error:
             assert len(str(error)) < 300
-    assert np.isinf(decode(f"#{'F' * 300} #{'0' * 300}1", "XY", ())).tolist() == [[True, False]]
+    assert np.isinf(decode(f"#{'F' * 300} #{'0' * 300}1", "XY", ())[0]).tolist() == [[True, False]]

@@ -137,7 +137,11 @@ def test_pendigits_gzipped_or_not(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "match"),
-    [(b"not gzip", "is damaged"), (gzip.compress(digits(2, wrong=True).encode()), "commented as")],
+    [
+        (b"not gzip", "it is no UNIPEN file"),
+        (b"\x1f\x8bno", "damaged or cut short"),
+        (gzip.compress(digits(2, wrong=True).encode()), "commented as"),
+    ],
 )
 def test_pendigits_that_are_damaged(tmp_path, content, match):
     (tmp_path / "pendigits-train.gz").write_bytes(content)

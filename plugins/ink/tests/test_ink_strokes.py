@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -249,3 +250,25 @@ def test_mutated_documents_are_read_or_refused(tmp_path_factory, cuts):
     path = tmp_path_factory.getbasetemp() / "mutated.json"
     path.write_text(text, encoding="utf-8")
     tried(path)
+
+
+def test_times_that_step_back_a_little_are_levelled(read):
+    ink = read([[[1, 2, 5.0], [3, 4, 4.998]], [[1, 2, 4.99]]])
+    assert ink.time.tolist() == [5, 5, 5]
+    assert ink.notes == ("its clock steps back 2 times, which is levelled",)
+
+
+def test_many_strokes_take_time_in_proportion(read):
+    """A count of steps, not of seconds: each stroke is looked at a fixed number of times."""
+    calls = [0, 0]
+    for turn, count in enumerate((200, 400)):
+
+        def look(frame, event, argument, turn=turn):
+            calls[turn] += event == "c_call"
+
+        sys.setprofile(look)
+        try:
+            read([[[1, 2]]] * count)
+        finally:
+            sys.setprofile(None)
+    assert calls[1] < 2.2 * calls[0]
