@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array, csr_array
 
 from seqebm.errors import GraphError
 from seqebm.graphs.symbols import Symbols
@@ -178,7 +178,7 @@ class Derived(NamedTuple):
     """
 
     graph: Graph
-    maps: tuple[csr_array, ...]
+    maps: tuple[csr_array | csc_array, ...]
 
 
 def arc_map(new: ArrayLike, old: ArrayLike, shape: tuple[int, int]) -> csr_array:
@@ -189,7 +189,7 @@ def arc_map(new: ArrayLike, old: ArrayLike, shape: tuple[int, int]) -> csr_array
 
 def derive(
     operands: Sequence[Graph],
-    maps: Sequence[csr_array],
+    maps: Sequence[csr_array | csc_array],
     states: int,
     arcs: Sequence[ArrayLike],
     starts: ArrayLike,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array, hstack, vstack
+from scipy.sparse import csc_array, csr_array, hstack, vstack
 
 from seqebm.errors import GraphError
 from seqebm.graphs._walks import expand
@@ -163,18 +163,19 @@ class _Parts(NamedTuple):
         )  # fmt: skip
 
 
-def _split(rows: Ints, belongs: Ints, old: Ints, offsets: Ints, entries: int) -> list[csr_array]:
-    """One arc map for each inner graph, given for each row its graph and its entry."""
-    order = np.argsort(belongs, kind="stable")
+def _split(rows: Ints, belongs: Ints, old: Ints, offsets: Ints, entries: int) -> list[csc_array]:
+    """One arc map for each inner graph, given for each row its graph and its entry.
+
+    They are stored by column: by row, thousands of words would each take memory for all rows.
+    """
+    order = np.argsort(old, kind="stable")
     bounds = np.searchsorted(belongs[order], np.arange(len(offsets)))
     maps = []
     for k in range(len(offsets) - 1):
         mine = order[bounds[k] : bounds[k + 1]]
-        ends = np.zeros(entries + 1, dtype=np.int64)
-        ends[rows[mine] + 1] = 1
-        shape = (entries, int(offsets[k + 1] - offsets[k]))
-        data = np.ones(len(mine))
-        maps.append(csr_array((data, old[mine] - offsets[k], np.cumsum(ends)), shape=shape))
+        width = int(offsets[k + 1] - offsets[k])
+        columns = np.searchsorted(old[mine] - offsets[k], np.arange(width + 1))
+        maps.append(csc_array((np.ones(len(mine)), rows[mine], columns), shape=(entries, width)))
     return maps
 
 

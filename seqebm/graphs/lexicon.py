@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from seqebm.errors import DataError, GraphError
@@ -158,17 +159,47 @@ def word_graph(
         weights: number of tied weights that exist.
         energy: fixed energy of each pronunciation, on its first arc.
     """
-    spellings = [[phones.id(phone) for phone in p] for p in pronunciations]
-    if not spellings or [] in spellings:
-        raise GraphError("a word needs a pronunciation, and a pronunciation needs phones")
-    ids = _ids(weight, (len(spellings),), "weight")
-    costs = _values(energy, (len(spellings),), "energy")
-    arcs, states = _chains(spellings, 0, 1, 2)
+    return _beside([pronunciations], phones, weight, weights, energy)
+
+
+def word_graphs(lexicon: Lexicon, phones: Symbols, weights: int = 0) -> Graph:
+    """The graphs of all words of a lexicon side by side: no arc leads from one to another.
+
+    Operations on it work on all words at once, and :func:`seqebm.graphs.trim.separate` gives the
+    graph of each, in the order of ``lexicon.words``. Pronunciations have the lexicon's energies.
+    """
+    words = [lexicon.pronunciations(word) for word in lexicon.words]
+    energy = [cost for word in lexicon.words for cost in lexicon.energies(word)]
+    return _beside(words, phones, None, weights, energy)
+
+
+def _beside(
+    words: Sequence[Sequence[Sequence[str]]],
+    phones: Symbols,
+    weight: ArrayLike | None,
+    weights: int,
+    energy: ArrayLike | None,
+) -> Graph:
+    """The chains of each word's pronunciations, from a start to an end of its own."""
+    count = sum(map(len, words))
+    ids, costs = _ids(weight, (count,), "weight"), _values(energy, (count,), "energy")
+    arcs: list[tuple[int, int, int, int]] = []
+    states, begins, ends, entries, entry = 0, [], [], [], 0
+    for pronunciations in words:
+        spellings = [[phones.id(phone) for phone in p] for p in pronunciations]
+        if not spellings or [] in spellings:
+            raise GraphError("a word needs a pronunciation, and a pronunciation needs phones")
+        begins.append(states)
+        ends.append(states + 1)
+        chain, states = _chains(spellings, states, states + 1, states + 2)
+        arcs += [(src, dst, phone, phone) for src, dst, phone, _ in chain]
+        entries += [entry + which if which >= 0 else -1 for *_, which in chain]
+        entry += len(spellings)
+    tells = np.array(entries)
     return Graph.make(
-        states, [(src, dst, phone, phone) for src, dst, phone, _ in arcs], [0], [1],
-        [costs[entry] if entry >= 0 else 0.0 for *_, entry in arcs],
-        weight=[ids[entry] if entry >= 0 else -1 for *_, entry in arcs], weights=weights,
-        isymbols=phones, osymbols=phones,
+        states, arcs, begins, ends,
+        np.where(tells >= 0, costs[tells], 0.0), np.where(tells >= 0, ids[tells], -1), weights,
+        phones, phones,
     )  # fmt: skip
 
 

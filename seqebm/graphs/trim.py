@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from seqebm.errors import GraphError
-from seqebm.graphs._walks import kahn, reach
+from seqebm.graphs._walks import group, kahn, reach
 from seqebm.graphs.graph import Derived, Graph, Ints, arc_map, derive
 
 
@@ -50,6 +50,41 @@ def connect(graph: Graph) -> Derived:
         (states[graph.src] & states[graph.dst], states[graph.starts], states[graph.finals])
     )
     return keep(graph, entries, states)
+
+
+def separate(graph: Graph) -> list[Graph]:
+    """The parts of a graph that no arc connects, in the order of their first states.
+
+    States and entries of each part keep their order.
+    """
+    shape = (graph.states, graph.states)
+    links = csr_array((np.ones(graph.arcs, np.int8), (graph.src, graph.dst)), shape=shape)
+    parts, part = connected_components(links, directed=False)
+    _, first = np.unique(part, return_index=True)
+    part = np.argsort(np.argsort(first))[part]  # numbered by their first states
+    offsets, order = group(parts, part)
+    number = np.empty(graph.states, dtype=np.int64)
+    number[order] = np.arange(graph.states) - np.repeat(offsets[:-1], np.diff(offsets))
+    # Entries of a part: its arcs, its starts, its finals, so that a stable sort will do.
+    entries, rows = group(parts, part[np.concatenate((graph.src, graph.starts, graph.finals))])
+    kinds = np.repeat(np.arange(3), (graph.arcs, len(graph.starts), len(graph.finals)))[rows]
+    energy, ties = graph.energy[rows], graph.ties[rows]
+    found = []
+    for k in range(parts):
+        begin, stop = entries[k], entries[k + 1]
+        mine, kind = rows[begin:stop], kinds[begin:stop]
+        arcs = mine[kind == 0]
+        low, high = ties.indptr[begin], ties.indptr[stop]
+        own = (ties.data[low:high], ties.indices[low:high], ties.indptr[begin : stop + 1] - low)
+        found.append(Graph(
+            int(offsets[k + 1] - offsets[k]), number[graph.src[arcs]], number[graph.dst[arcs]],
+            graph.ilabel[arcs], graph.olabel[arcs],
+            number[graph.starts[mine[kind == 1] - graph.arcs]],
+            number[graph.finals[mine[kind == 2] - graph.arcs - len(graph.starts)]],
+            energy[begin:stop], csr_array(own, shape=(stop - begin, graph.weights)),
+            graph.isymbols, graph.osymbols,
+        ))  # fmt: skip
+    return found
 
 
 def chained(first: Derived, then: Derived) -> Derived:

@@ -31,12 +31,14 @@ from seqebm.graphs.builders import bakis, ctc, linear
 from seqebm.graphs.edit import edit_cost
 from seqebm.graphs.epsilon import remove_epsilon
 from seqebm.graphs.hierarchy import replace
-from seqebm.graphs.lexicon import Lexicon, word_graph
+from seqebm.graphs.lexicon import Lexicon, word_graphs
 from seqebm.graphs.ngram import Arpa, ngram
 from seqebm.graphs.product import compose, difference
+from seqebm.graphs.trim import separate
 from seqebm.inference.segments import Classes
 from seqebm.inference.trellis import Prepared, prepare
 from seqebm.lattices.tokens import Tokens, join, split
+from seqebm.spelling import alike
 
 logger = logging.getLogger(__name__)
 
@@ -95,10 +97,7 @@ class HMMGraphs:
             self.classes = list(self.inventory.names)
             self.weights = 2 + 2 * len(self.classes)
         self._states, self._silence_states = states, silence_states
-        self._models = {
-            label: self._word(lexicon.pronunciations(word), lexicon.energies(word))
-            for label, word in enumerate(self.words, 1)
-        }
+        self._models = dict(enumerate(self._words(lexicon), 1))
         if self._silence:
             first = len(self.classes) - silence_states
             self._models[self._silence] = self._hmm(range(first, len(self.classes)), 0)
@@ -192,16 +191,17 @@ class HMMGraphs:
             )
         return prepare(self._expand(sentence))
 
-    def _word(self, pronunciations: Sequence[Sequence[str]], energies: Sequence[float]) -> Graph:
-        spelled = word_graph(pronunciations, self.units, weights=self.weights, energy=energies)
-        if self.topology == "ctc":
-            return spelled
-        unit = self._states
-        models = {
-            label: self._hmm(range((label - 1) * unit, label * unit), self.skip)
-            for label in np.unique(spelled.olabel).tolist()
-        }
-        return remove_epsilon(replace(spelled, models, keep_output=False).graph).graph
+    def _words(self, lexicon: Lexicon) -> list[Graph]:
+        """The graph of each word: one walk over all of them, where thousands would take minutes."""
+        spelled = word_graphs(lexicon, self.units, self.weights)
+        if self.topology == "bakis":
+            unit = self._states
+            models = {
+                label: self._hmm(range((label - 1) * unit, label * unit), self.skip)
+                for label in range(1, len(self.units) + 1)
+            }
+            spelled = remove_epsilon(replace(spelled, models, keep_output=False).graph).graph
+        return separate(spelled)
 
     def _hmm(self, classes: range, skip: int) -> Graph:
         stay = [2 + 2 * c for c in classes]
@@ -236,21 +236,25 @@ class HMMGraphs:
 
     def _known(self, strings: Iterable[str]) -> list[tuple[int, ...]]:
         """Labels of the strings that consist of known words; a warning counts the others."""
-        known, unknown = [], []
+        known, unknown, strange = [], [], []
         for text in strings:
-            try:
-                known.append(self.labels(text))
-            except DataError:
+            words = self.split(text)
+            if missing := [word for word in words if word not in self.words]:
                 unknown.append(text)
+                strange += missing
+            else:
+                known.append(tuple(self.words.id(word) for word in words))
         if not known:
             raise DataError(
                 f"none of {len(unknown)} strings (such as {(unknown or [''])[0]!r}) can be written "
-                f"with what the model knows: {' '.join(list(self.words)[:30])}"
+                f"with what the model knows: {' '.join(list(self.words)[:30])}."
+                f"{alike(strange, self.words)}"
             )
         if unknown:
             logger.warning(
-                "%d of %d strings are left out, as the model does not know all of their %s: %s",
+                "%d of %d strings are left out, as the model does not know all of their %s: %s.%s",
                 len(unknown), len(unknown) + len(known), self.tokens, ", ".join(unknown[:5]),
+                alike(strange, self.words),
             )  # fmt: skip
         return known
 

@@ -86,3 +86,6 @@ def test_many_words():
     assert derived.graph.states == 1 + 200 * 13
     assert derived.graph.arcs == 200 * 14
     check_maps(derived, outer, *words.values())
+    # The maps together take memory in proportion to the graph, not to words times graph.
+    taken = sum(m.data.nbytes + m.indices.nbytes + m.indptr.nbytes for m in derived.maps[1:])
+    assert taken < 100 * derived.graph.entries

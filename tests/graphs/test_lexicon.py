@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from seqebm.errors import DataError, GraphError
 from seqebm.graphs import Symbols
-from seqebm.graphs.lexicon import Lexicon, lexicon_graph, word_graph
+from seqebm.graphs.lexicon import Lexicon, lexicon_graph, word_graph, word_graphs
+from seqebm.graphs.trim import separate
 
 SPHINX = """\
 ;;; a comment
@@ -89,6 +90,22 @@ def test_word_graph():
     }
     with pytest.raises(GraphError, match="needs a pronunciation"):
         word_graph([], phones)
+
+
+def test_word_graphs_are_those_of_the_words():
+    lexicon = Lexicon.from_text("A 0.5 AH\nA 0.5 EY\nTO 1.0 T UW\nTOO 1.0 T UW W\n")
+    phones = Symbols(lexicon.phones)
+    for word, graph in zip(
+        lexicon.words, separate(word_graphs(lexicon, phones, weights=3)), strict=True
+    ):
+        alone = word_graph(
+            lexicon.pronunciations(word), phones, weights=3, energy=lexicon.energies(word)
+        )
+        assert strings(graph, 4, writes=True) == strings(alone, 4, writes=True)
+        assert graph.states == alone.states and graph.weights == 3
+    assert sorted(separate(word_graphs(lexicon, phones))[0].energy) == pytest.approx(
+        [0, 0, np.log(2), np.log(2)]
+    )
 
 
 PRONUNCIATION = st.text("abc", min_size=1, max_size=4).map(tuple)

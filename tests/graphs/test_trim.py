@@ -15,7 +15,9 @@ from seqebm.graphs import (
     strongly_connected,
     topological_order,
     topological_sort,
+    union,
 )
+from seqebm.graphs.trim import separate
 
 N = 4
 
@@ -57,6 +59,27 @@ def test_topological_sort(graph):
     check_same_paths(derived, graph)
     assert np.all(derived.graph.src < derived.graph.dst)
     assert sorted(topological_order(graph)) == list(range(graph.states))
+
+
+def same(one, other):
+    for name in ("src", "dst", "ilabel", "olabel", "starts", "finals", "energy"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    assert one.states == other.states
+    assert (one.ties.toarray() == other.ties.toarray()).all()
+
+
+@settings(deadline=None, max_examples=60)
+@given(graphs(), graphs(), graphs())
+def test_separate_undoes_union(first, second, third):
+    three = (first, second, third)
+    parts = [part for graph in three for part in separate(graph)]
+    for part in parts:
+        part.check()
+    again = separate(union(*parts).graph)
+    assert len(again) == len(parts)
+    for one, other in zip(again, parts, strict=True):
+        same(one, other)
+    assert sum(part.arcs for part in parts) == sum(graph.arcs for graph in three)
 
 
 def test_cycles_are_named():
