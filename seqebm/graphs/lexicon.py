@@ -195,7 +195,7 @@ def _beside(
         arcs += [(src, dst, phone, phone) for src, dst, phone, _ in chain]
         entries += [entry + which if which >= 0 else -1 for *_, which in chain]
         entry += len(spellings)
-    tells = np.array(entries)
+    tells = np.array(entries, dtype=np.int64)
     return Graph.make(
         states, arcs, begins, ends,
         np.where(tells >= 0, costs[tells], 0.0), np.where(tells >= 0, ids[tells], -1), weights,

@@ -59,6 +59,11 @@ class AnswerSet(Lattice):
 
     def index(self, target: str) -> int:
         """Place of ``target`` in the vocabulary. Raises :class:`DataError` if it is not there."""
+        if not target:
+            raise DataError(
+                "its transcript is empty, but this model answers each recording with one word of "
+                "its vocabulary; write the word, or remove the utterance"
+            )
         if target not in self._index:
             shown = ", ".join(self.vocabulary[:12]) + (" …" if len(self.vocabulary) > 12 else "")
             raise DataError(
@@ -78,6 +83,7 @@ class AnswerSet(Lattice):
 
     def minimum_frames(self, target: str) -> int:
         """Fewest feature frames with which ``target`` has a path."""
+        self.index(target)
         return 1
 
     def warp(self, features: Tensor, word: str) -> Warp | None:

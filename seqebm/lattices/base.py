@@ -97,7 +97,7 @@ class Lattice(nn.Module, ABC):
         if cls.answers == "array":
             return ()
         if cls.answers == "choice":
-            return tuple(dict.fromkeys(targets))
+            return tuple(dict.fromkeys(text for text in targets if text))
         return tuple(sorted({word for text in targets for word in cls.tokens(text, options)}))
 
     @classmethod

@@ -21,6 +21,7 @@ import torch.nn.functional as nnf
 from pydantic import Field
 from torch import Tensor, nn
 
+from seqebm.errors import DataError
 from seqebm.graphs.lexicon import Lexicon
 from seqebm.graphs.ngram import read_arpa
 from seqebm.hooks import Options as BaseOptions
@@ -191,5 +192,15 @@ class HMM(Lattice):
         }
 
     def minimum_frames(self, target: str) -> int:
-        """Fewest frames that the transcript needs. Raises DataError for an unknown word."""
-        return int(self.graphs.clamped(self.parse(target)).packed.minimum_frames[0])
+        """Fewest frames that the transcript needs.
+
+        Raises :class:`DataError` for an unknown word, and for an empty transcript where there is
+        no class for silence.
+        """
+        value = self.parse(target)
+        if not value and not self.graphs.rests:
+            raise DataError(
+                "its transcript is empty, but the graph has no silence to hear; set "
+                "lattice.silence_states to 1 or more, or remove the utterance"
+            )
+        return int(self.graphs.clamped(value).packed.minimum_frames[0])

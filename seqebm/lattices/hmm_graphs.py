@@ -110,6 +110,11 @@ class HMMGraphs:
         self._clamped: OrderedDict[Any, Prepared] = OrderedDict()
         self._rivals: OrderedDict[Any, Prepared] = OrderedDict()
 
+    @property
+    def rests(self) -> bool:
+        """Whether frames can be heard where nothing is said: as silence, or as the blank."""
+        return bool(self._silence) or self.topology == "ctc"
+
     def __deepcopy__(self, memo: dict[int, Any]) -> HMMGraphs:
         """Itself: a copy of a model (averaged weights) shares what never changes."""
         return self

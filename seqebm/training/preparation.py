@@ -48,6 +48,10 @@ def fabric(training: Training, exp: Path) -> Fabric:
 
 def check_answers(model: Recognizer, source: DataDir) -> None:
     """Raise :class:`DataError` if there is one answer only, so that any model is right."""
+    if model.lattice.answers != "array" and not model.vocabulary:
+        raise DataError(
+            f"{source.path}: no transcript has a word; write what is said into the file 'text'"
+        )
     if model.lattice.answers == "choice" and len(model.vocabulary) == 1:
         raise DataError(
             f"{source.path}: all transcripts are the same ({model.vocabulary[0]}): there is "
