@@ -95,6 +95,7 @@ def main() -> None:
     if "--strict-plugins" in sys.argv:
         os.environ["SEQEBM_STRICT_PLUGINS"] = "1"
     try:
+        _check_directory()
         with terminal.reserve_stdout(), _interruptible():
             get_host().add_commands(app)
         app()  # always raises SystemExit; reports usage errors and interruptions itself
@@ -115,6 +116,16 @@ def main() -> None:
         )
     finally:
         terminal.finish()
+
+
+def _check_directory() -> None:
+    """MKL ends the process where it finds no current directory."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise SeqebmError(
+            "the current directory was removed or cannot be reached; change to another one (cd)"
+        ) from error
 
 
 @contextlib.contextmanager
