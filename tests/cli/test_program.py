@@ -168,6 +168,43 @@ def test_a_broken_plugin_is_reported_and_skipped(broken_plugin):
     assert_fails(run("--strict-plugins", "plugins", **broken_plugin), "kaputt")
 
 
+HOOK = "import seqebm\n@seqebm.hookimpl\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("import sys\nsys.exit(0)\n", "SystemExit: 0"),
+        ("raise KeyboardInterrupt\n", "KeyboardInterrupt"),
+        (f"{HOOK}def seqebm_register_commands(app): raise RuntimeError('boom')\n", "boom"),
+        (f"{HOOK}def seqebm_register_commands(app): raise SystemExit(0)\n", "SystemExit"),
+    ],
+)
+def test_no_plugin_takes_the_program_down(broken_plugin, tmp_path, exp, tones, source, reason):
+    (tmp_path / "kaputt.py").write_text(source)
+    wav = next((tones / "wav").glob("test-*"))
+    result = run("decode", "--model", exp, wav, "--json", **broken_plugin)
+    assert result.returncode == 0 and json.loads(result.stdout)["word"]
+    assert "kaputt 1.2" in result.stderr and reason in result.stderr
+
+
+def test_numbers_of_numpy_may_be_metrics(tones, tmp_path):
+    conf = tmp_path / "c.yaml"
+    conf.write_text(yaml.safe_dump({**TINY, "training": {**TINY["training"], "epochs": 2}}))
+    plugin = tmp_path / "metric.py"
+    plugin.write_text(
+        "import numpy as np\n" + HOOK + "def seqebm_epoch_end(epoch, metrics):\n"
+        "    metrics['mine'] = np.float64(epoch)\n"
+        "    metrics['count'] = np.int64(epoch)\n"
+    )
+    result = run(
+        "--plugin", plugin, "train", conf, "--data", tones / "train", "--exp", tmp_path / "e"
+    )
+    assert result.returncode == 0, result.stderr
+    rows = (tmp_path / "e" / "metrics.csv").read_text().splitlines()
+    assert "mine" in rows[0] and len(rows) == 3
+
+
 def test_local_plugin(tmp_path, exp, tones):
     plugin = tmp_path / "plugin.py"
     plugin.write_text(

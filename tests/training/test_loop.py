@@ -19,7 +19,7 @@ import torch
 from toy import RATE, TINY
 
 from seqebm.data import DataDir, Utterance, write_data_dir
-from seqebm.errors import ConfigError, DataError, InfeasibleError, ModelError
+from seqebm.errors import ConfigError, DataError, InfeasibleError, ModelError, PluginError
 from seqebm.hooks import Terms, get_host, hookimpl
 from seqebm.hooks.manager import PluginInfo
 from seqebm.models import Recognizer, storage
@@ -308,6 +308,23 @@ def test_collapse_shows_in_the_log(tones, tmp_path):
     train(config(*settings, "lattice.metric=sqeuclidean"), tones / "train", tmp_path / "exp")
     rows = list(csv.DictReader((tmp_path / "exp" / "metrics.csv").open()))
     assert float(rows[-1]["train_gap"]) < 0.2 * float(rows[0]["train_gap"])
+
+
+@pytest.mark.parametrize(
+    "hook", ["train_start", "batch_end", "epoch_end", "checkpoint_saved", "train_end"]
+)
+def test_a_plugin_that_fails_at_an_event_is_named(tones, tmp_path, hook):
+    def fails():
+        raise RuntimeError("boom")
+
+    fails.__name__ = f"seqebm_{hook}"
+    listener = type("Listener", (), {f"seqebm_{hook}": staticmethod(hookimpl(fails))})
+    get_host().register(listener, PluginInfo(f"fails-{hook}", "test", "0"))
+    try:
+        with pytest.raises(PluginError, match=f"'fails-{hook}' .* failed in seqebm_{hook}: .*boom"):
+            train(config("training.epochs=1"), tones / "train", tmp_path / "exp")
+    finally:
+        get_host().manager.unregister(listener)
 
 
 def test_events_reach_plugins(tones, tmp_path):
