@@ -22,6 +22,13 @@ _CHUNKS = 1000  # looked at: a file of zeros would have one every 8 bytes
 _NONE = (0, (1 << 64) - 1)  # sizes in 64 bits that claim nothing
 
 
+class _Forwards(soundfile.SoundFile):  # type: ignore[misc]
+    """A file that is read to its end: soundfile's seek to there fails if the length is unknown."""
+
+    def seekable(self) -> bool:
+        return False
+
+
 class _Chunk(NamedTuple):
     """A chunk of a RIFF or CAF file: where its content begins, and the size that it claims."""
 
@@ -41,7 +48,9 @@ def mended(path: Path) -> mmap.mmap | None:
         if mend is None:
             return None
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # a copy of what changes
-    return content if mend(content) else None
+    done = mend(content)
+    content.seek(0)
+    return content if done else None
 
 
 def _riff(content: mmap.mmap) -> bool:
@@ -95,18 +104,12 @@ def _flac(content: mmap.mmap) -> bool:
     """FLAC: no number of samples; they have to be counted."""
     if int.from_bytes(content[21:26], "big") & ((1 << 36) - 1):
         return False
-    with soundfile.SoundFile(content) as file:
+    with _Forwards(content) as file:
         if file.frames < _UNKNOWN:
             return False
-        count, size = 0, _BLOCK
-        while size:  # a block in which the file ends is no error of soundfile's, but gives nothing
-            try:
-                file.seek(count)
-                whole = len(file.read(size)) == size
-            except soundfile.LibsndfileError:
-                whole = False
-            count += size if whole else 0
-            size = size if whole else size // 2
+        count = 0
+        while size := len(file.read(_BLOCK)):
+            count += size
             if count > _MOST:
                 raise ValueError(f"more than {_MOST:,} samples, and a header that names none")
     content[21:26] = (int.from_bytes(content[21:26], "big") | count).to_bytes(5, "big")
