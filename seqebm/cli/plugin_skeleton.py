@@ -190,9 +190,11 @@ class {Name}(Reader):
 
     def read(
         self, path: Path, rate: int, start: int | None = None, stop: int | None = None,
-        limit: float | None = None,
+        limit: float | None = None, channel: int | None = None,
     ) -> np.ndarray:
         """Samples ``start`` to ``stop`` of a file, ``(N,)`` float32."""
+        if channel:
+            raise DataError(f"{{path}}: has one channel, number 0, not {{channel}}")
         if rate != self.RATE:
             raise DataError(f"{{path}}: has {{self.RATE}} samples/s; set frontend.rate to that")
         try:
