@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,11 @@ def test_every_package_is_a_layer_and_is_used():
     packages = {p.name for p in CORE.iterdir() if (p / "__init__.py").exists()}
     assert packages - {"testing"} == set(LAYERS)
     assert {below for _, below in between_layers()} == set(LAYERS) - {"cli"}
+
+
+def test_files_of_tests_have_names_of_their_own():
+    """pytest would refuse the second of two, and only when both are collected."""
+    root = CORE.parent
+    folders = [root / "tests", *root.glob("plugins/*/tests")]
+    names = Counter(path.name for folder in folders for path in folder.rglob("test_*.py"))
+    assert not [name for name, count in names.items() if count > 1]
