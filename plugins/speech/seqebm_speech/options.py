@@ -239,6 +239,15 @@ class FSDDOptions(Options):
     )
 
 
+class DSPSpeechOptions(Options):
+    """Options of the preparer ``dspspeech``."""
+
+    source: Path | None = Field(
+        default=None, description="directory with the recordings, or an archive of them (.tar)"
+    )
+    folds: int = Field(default=5, ge=2, le=100, description="parts that the speakers are dealt to")
+
+
 class YesNoOptions(Options):
     """Options of the preparer ``yesno``."""
 

@@ -30,9 +30,14 @@ def seqebm_register_frontends(register):
 
 @hookimpl
 def seqebm_register_preparers(register):
-    """Register the corpora ``an4``, ``fsdd``, ``yesno`` and ``synthetic_digits``."""
+    """Register the corpora ``an4``, ``fsdd``, ``dspspeech``, ``yesno`` and ``synthetic_digits``."""
     register("an4", "seqebm_speech.an4:an4", "seqebm_speech.options:AN4Options")
     register("fsdd", "seqebm_speech.corpora:fsdd", "seqebm_speech.options:FSDDOptions")
+    register(
+        "dspspeech",
+        "seqebm_speech.dspspeech:dspspeech",
+        "seqebm_speech.options:DSPSpeechOptions",
+    )
     register("yesno", "seqebm_speech.yesno:yesno", "seqebm_speech.options:YesNoOptions")
     register(
         "synthetic_digits",

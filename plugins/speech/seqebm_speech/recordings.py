@@ -14,21 +14,23 @@ class Recordings(NamedTuple):
 
     Attributes:
         corpus: its name, for messages.
-        url: where the archive is downloaded from.
+        url: where the archive is downloaded from; None: it cannot be.
         home: where it is published, for messages.
         archive: what the download is called.
         folder: where the recordings lie in a directory that holds more.
         name: pattern of their names.
         example: one such name.
+        depth: levels of folders in which they lie: 2 if in folders of their own.
     """
 
     corpus: str
-    url: str
+    url: str | None
     home: str
     archive: str
     folder: str
     name: re.Pattern[str]
     example: str
+    depth: int = 1
 
     def find(self, source: Path | None, may_download: bool, destination: Path) -> Path:
         """The directory that holds the wavs, after downloading and unpacking as needed.
@@ -37,10 +39,11 @@ class Recordings(NamedTuple):
         download fails, the archive is damaged, or there are no recordings.
         """
         if source is None:
-            if not may_download:
+            if self.url is None or not may_download:
+                or_else = ", or 'download: true'" if self.url else ""
                 raise DataError(
                     f"{self.corpus}: no source given; set 'source' to the recordings or their "
-                    f"archive, or 'download: true'. The corpus is published at {self.home}"
+                    f"archive{or_else}. The corpus is published at {self.home}"
                 )
             source = destination / self.archive
             if not source.is_file():
@@ -50,15 +53,16 @@ class Recordings(NamedTuple):
         if not source.is_dir():
             raise DataError(f"{self.corpus}: {source} does not exist; correct 'source'")
         for folder in (source, source / self.folder):
-            if folder.is_dir() and any(self.name.fullmatch(p.name) for p in folder.iterdir()):
+            levels = ["*", "*/*"][: self.depth]
+            if any(self.name.fullmatch(p.name) for level in levels for p in folder.glob(level)):
                 return folder.absolute()
-        archives = sorted(source.glob("*.tar.gz")) + sorted(source.glob("*.tgz"))
+        archives = [p for end in ("*.tar.gz", "*.tgz", "*.tar.xz") for p in source.glob(end)]
         if len(archives) == 1:
             return self._unpack(archives[0], destination / "wav")
         raise DataError(
             f"{self.corpus}: {source} holds neither recordings ({self.example!r}), nor "
-            f"{self.folder}/ with them, nor one archive (.tar.gz, found {len(archives)}). The "
-            f"corpus is published at {self.home}"
+            f"{self.folder}/ with them, nor one archive (.tar.gz or .tar.xz, found "
+            f"{len(archives)}). The corpus is published at {self.home}"
         )
 
     def _unpack(self, archive: Path, folder: Path) -> Path:

@@ -12,7 +12,8 @@ import soundfile
 from seqebm_speech import corpora
 from seqebm_speech.audio import AudioReader
 from seqebm_speech.corpora import fsdd
-from seqebm_speech.options import FSDDOptions
+from seqebm_speech.dspspeech import dspspeech
+from seqebm_speech.options import DSPSpeechOptions, FSDDOptions
 
 from seqebm.data import DataDir, archives
 from seqebm.errors import DataError
@@ -169,3 +170,60 @@ def test_download_without_network(tmp_path, monkeypatch):
         prepare(tmp_path / "data", download=True)
     assert "set 'source'" in str(caught.value)
     assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.fixture
+def words(tmp_path, tone):
+    """Three speakers, two words, one take each, in folders of their own."""
+    folder = tmp_path / "DSPSpeech-20"
+    for speaker in ("s01", "s02", "s03"):
+        (folder / speaker).mkdir(parents=True)
+        for word in ("00", "12"):
+            soundfile.write(folder / speaker / f"{speaker}-{word}-02.flac", tone(), 8000)
+    (folder / "README.md").write_text("x")
+    return folder
+
+
+def prepare_words(destination, **options):
+    return dspspeech(DSPSpeechOptions(**options))(destination)
+
+
+def test_dspspeech_in_folds_of_speakers(tmp_path, words):
+    written = prepare_words(tmp_path / "data", source=words, folds=3)
+    assert len(written) == 12
+    for fold, (test, dev) in enumerate([("s01", "s02"), ("s02", "s03"), ("s03", "s01")]):
+        parts = {
+            part: DataDir.load(tmp_path / "data" / f"fold{fold}" / part)
+            for part in ("test", "train", "dev", "inner")
+        }
+        speakers = {part: {u.speaker for u in data} for part, data in parts.items()}
+        everybody = {"s01", "s02", "s03"}
+        assert speakers == {
+            "test": {test}, "train": everybody - {test}, "dev": {dev},
+            "inner": everybody - {test, dev},
+        }  # fmt: skip
+    assert {u.text for u in parts["test"]} == {"数字", "Speech"}
+    assert (tmp_path / "data" / "folds").read_text() == "s01 fold0\ns02 fold1\ns03 fold2\n"
+
+
+def test_dspspeech_from_its_parent_folder_or_an_archive(tmp_path, words):
+    assert prepare_words(tmp_path / "a", source=words.parent, folds=2)
+    path = tmp_path / "a.tar.xz"
+    with tarfile.open(path, "w:xz") as tar:
+        tar.add(words, "DSPSpeech-20")
+    prepare_words(tmp_path / "b", source=path, folds=2)
+    names = [u.id for u in DataDir.load(tmp_path / "b" / "fold0" / "test")]
+    assert names == ["s01-00-02", "s01-12-02", "s03-00-02", "s03-12-02"]
+
+
+def test_what_is_wrong_with_dspspeech_is_named(tmp_path, words):
+    with pytest.raises(DataError, match=r"no source given.*archive\. The corpus is published"):
+        prepare_words(tmp_path / "d")
+    with pytest.raises(DataError, match=r"there are 3 speakers .* too few for 5 folds"):
+        prepare_words(tmp_path / "d", source=words)
+    (words / "s01" / "s01-20-01.wav").write_bytes(b"x")
+    with pytest.raises(DataError, match="there are words 00 to 19, no 20"):
+        prepare_words(tmp_path / "d", source=words, folds=2)
+    (words / "s01" / "s01-20-01.wav").rename(words / "s01" / "s01-19-01.wav")
+    with pytest.raises(DataError, match=r"1 of 7 recordings are unreadable: .*s01-19-01.wav"):
+        prepare_words(tmp_path / "d", source=words, folds=2)
