@@ -248,6 +248,14 @@ class DSPSpeechOptions(Options):
     folds: int = Field(default=5, ge=2, le=100, description="parts that the speakers are dealt to")
 
 
+class TroublesOptions(Options):
+    """Options of the preparer ``troubles``."""
+
+    source: Path | None = Field(default=None, description="data directory of audio")
+    only: tuple[str, ...] = Field(default=(), description="these troubles only; default: all")
+    seed: int = Field(default=0, ge=0, description="everything random follows from it")
+
+
 class YesNoOptions(Options):
     """Options of the preparer ``yesno``."""
 

@@ -30,13 +30,18 @@ def seqebm_register_frontends(register):
 
 @hookimpl
 def seqebm_register_preparers(register):
-    """Register the corpora ``an4``, ``fsdd``, ``dspspeech``, ``yesno`` and ``synthetic_digits``."""
+    """Register the corpora, and ``troubles``, which spoils one."""
     register("an4", "seqebm_speech.an4:an4", "seqebm_speech.options:AN4Options")
     register("fsdd", "seqebm_speech.corpora:fsdd", "seqebm_speech.options:FSDDOptions")
     register(
         "dspspeech",
         "seqebm_speech.dspspeech:dspspeech",
         "seqebm_speech.options:DSPSpeechOptions",
+    )
+    register(
+        "troubles",
+        "seqebm_speech.troubles:troubles",
+        "seqebm_speech.options:TroublesOptions",
     )
     register("yesno", "seqebm_speech.yesno:yesno", "seqebm_speech.options:YesNoOptions")
     register(
