@@ -97,7 +97,7 @@ def test_the_room_goes_on_after_the_word(tmp_path, source):
     samples, rate = soundfile.read(tmp_path / "out" / "room" / "wav" / "u1.wav", dtype="float32")
     end = round(0.3 * rate) + len(source[1])
     level = [power(samples[end + k * rate // 10 : end + (k + 1) * rate // 10]) for k in range(4)]
-    assert level[0] > power(source[1]) - 25 and 10 < level[0] - level[3] < 40
+    assert level[0] > power(source[1]) - 40 and level[0] > level[3] + 10
 
 
 def test_the_same_options_give_the_same_files(tmp_path, source):
