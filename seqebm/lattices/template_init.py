@@ -31,6 +31,26 @@ def segment_means(sequence: Tensor, parts: int) -> Tensor:
     return (sums[stops] - sums[starts]) / (stops - starts)[:, None]
 
 
+def without_background(sequences: list[Tensor], shortest: int) -> list[Tensor]:
+    """The stretch of each ``(T, D)`` that is least like how recordings begin and end.
+
+    Of each frame's distance from the mean of all first and last frames, less the mean of these
+    distances, it is the stretch of the largest sum (Bentley 1984). What would be shorter than
+    ``shortest`` stays whole.
+    """
+    edges = torch.cat([torch.cat([s[:2], s[-2:]]) for s in sequences])
+    around = edges.mean(0)
+    found = []
+    for sequence in sequences:
+        far = (sequence - around).norm(dim=1)
+        sums = torch.cat([far.new_zeros(1), (far - far.mean()).cumsum(0)])
+        rise = sums - sums.cummin(0).values
+        stop = int(rise.argmax())
+        start = int(sums[: stop + 1].argmin())
+        found.append(sequence[start:stop] if stop - start >= shortest else sequence)
+    return found
+
+
 def cluster(vectors: Tensor, count: int) -> Tensor:
     """At most ``count`` centroids of ``(N, D)`` by k-means++; short of points, points repeat."""
     if len(vectors) <= count:

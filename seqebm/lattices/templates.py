@@ -12,7 +12,7 @@ from collections import Counter
 from typing import Any, Literal
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from seqebm.hooks import Options as BaseOptions
@@ -21,6 +21,9 @@ from seqebm.kernels.warp import ops
 from seqebm.kernels.warp.patterns import Window, get_pattern, minimum_frames
 from seqebm.lattices import template_init
 from seqebm.lattices.answers import AnswerSet, Warp
+from seqebm.lattices.free_ends import FreeEnds
+
+_FREE = ("asymmetric", "linear")  # patterns that count each input frame once, at no penalty
 
 
 class Templates(AnswerSet):
@@ -48,6 +51,12 @@ class Templates(AnswerSet):
         slope: float | None = Field(None, gt=1, description="Itakura parallelogram's largest slope")
         path_beta: float | None = Field(None, gt=0, description="β over warping paths")
         template_beta: float | None = Field(None, gt=0, description="β over a word's templates")
+        ends: Literal["closed", "open", "background"] = Field(
+            "closed",
+            description="closed: a template explains the whole input; open: it may find its word "
+            "anywhere, at a learned price for each frame that is left out; background: that price "
+            "depends on the frame, too (patterns asymmetric and linear, without band and slope)",
+        )
         init: Literal["segment_means", "medoids", "all"] = Field(
             "segment_means",
             description="segment_means: clustered means of L equal parts; medoids: the K most "
@@ -61,8 +70,26 @@ class Templates(AnswerSet):
         def _known(cls, name: str) -> str:
             return get_pattern(name).name
 
+        @model_validator(mode="after")
+        def _free_ends(self) -> Templates.Options:
+            if self.ends != "closed":
+                if self.pattern not in _FREE:
+                    raise ValueError(
+                        f"ends: {self.ends} needs a pattern that counts each input frame once: "
+                        f"{' or '.join(_FREE)}, not {self.pattern}"
+                    )
+                if self.band is not None or self.slope is not None:
+                    raise ValueError(
+                        f"ends: {self.ends} and band or slope exclude each other: where a word "
+                        "may be anywhere, there is no diagonal to stay near"
+                    )
+                if self.length < 2:
+                    raise ValueError(f"ends: {self.ends} needs a length of 2 or more")
+            return self
+
     reference_lengths: Tensor
     word_of: Tensor
+    free_ends: FreeEnds | None
 
     def __init__(
         self, options: Templates.Options, input_dim: int, vocabulary: tuple[str, ...]
@@ -75,6 +102,9 @@ class Templates(AnswerSet):
         self.references = nn.Parameter(
             torch.randn(total, options.length, input_dim), requires_grad=options.trainable
         )
+        self.free_ends = None
+        if options.ends != "closed":
+            self.free_ends = FreeEnds(input_dim, options.ends == "background")
         self.register_buffer("reference_lengths", torch.full((total,), options.length))
         self.register_buffer("word_of", torch.arange(total) // options.count)
 
@@ -100,6 +130,8 @@ class Templates(AnswerSet):
         Raises :class:`seqebm.errors.DataError` for a word without any utterance.
         """
         words = torch.tensor([self.index(t) for t in targets])
+        if self.free_ends is not None:
+            features = template_init.without_background(features, self.options.length)
         references, lengths, word_of = template_init.initialise(
             features, words, self.vocabulary, self.options, self.pattern, self.window
         )
@@ -107,15 +139,26 @@ class Templates(AnswerSet):
         self.references.copy_(references)
         self.reference_lengths.copy_(lengths)
         self.word_of.copy_(word_of)
+        if self.free_ends is not None:
+            some = torch.cat(features)[: 4 * len(references)]
+            local = ops.local_energy(some[None], references, self.options.metric)
+            own = sum(map(len, features)) / len(features)
+            self.free_ends.initialise(local, own / float(lengths.double().mean()))
 
     def template_energies(self, features: Tensor, lengths: Tensor, beta: float) -> Tensor:
         """``(B, T, D)``, ``(B,)`` -> ``(B, M)`` length-normalised energy of each template."""
+        path_beta = self.options.path_beta or beta
+        if self.free_ends is not None:
+            return self.free_ends.energies(
+                features, lengths, self.references, self.reference_lengths, path_beta,
+                self.pattern, self.options.metric,
+            )  # fmt: skip
         raw = ops.matrix(
             features,
             lengths,
             self.references,
             self.reference_lengths,
-            self.options.path_beta or beta,
+            path_beta,
             self.pattern,
             self.window,
             self.options.metric,
@@ -148,6 +191,8 @@ class Templates(AnswerSet):
     def minimum_frames(self, target: str) -> int:
         """Fewest feature frames that the shortest-reaching template of ``target`` admits."""
         own = self.reference_lengths[self.word_of == self.index(target)].unique().tolist()
+        if self.free_ends is not None:  # the rows and columns around it are no frames
+            return max(1, min(minimum_frames(length + 2, self.pattern) for length in own) - 2)
         return min(minimum_frames(length, self.pattern, self.window) for length in own)
 
     @torch.no_grad()
@@ -175,10 +220,15 @@ class Templates(AnswerSet):
         references = self.references[own]
         local = ops.local_energy(features[None], references, self.options.metric)[0]
         lengths = self.reference_lengths[own]
-        energies, paths = ops.best_path(
-            local.contiguous(), time.expand(len(own)), lengths, self.pattern, self.window
-        )
-        energies = energies / self.pattern.normaliser(time, lengths)
+        if self.free_ends is not None:
+            energies, paths = self.free_ends.match(
+                features, references, lengths, self.pattern, self.options.metric
+            )
+        else:
+            raw, paths = ops.best_path(
+                local.contiguous(), time.expand(len(own)), lengths, self.pattern, self.window
+            )
+            energies = raw / self.pattern.normaliser(time, lengths)
         best = int(energies.argmin())
         length = int(lengths[best])
         return Warp(

@@ -27,7 +27,7 @@ def plot_recognition(
     """Draw the frames, the warp onto the winning template, and the energies of all words.
 
     A front-end may draw the signal in place of its frames; a lattice without a warp gets no warp
-    panel. Raises :class:`DataError` if ``path`` cannot be written.
+    panel. Where the word is only a part of the recording (free ends), lines say which. Raises :class:`DataError` if ``path`` cannot be written.
     """
     lengths = torch.tensor([len(example.signal)])
     frames, frame_lengths = model.frontend(example.signal[None], lengths)
@@ -38,7 +38,11 @@ def plot_recognition(
     figure = Figure(figsize=(11, 8 if warp else 5), layout="constrained")
     grid = GridSpec(2 if warp else 1, 2, figure, width_ratios=(2, 1))
     axes = figure.add_subplot(grid[0, 0])
-    model.frontend.draw(axes, example.signal, [(answer.word, 0, len(frames[0]))])
+    place = _place(model, warp, len(frames[0]))
+    model.frontend.draw(axes, example.signal, [(answer.word, *place)])
+    if not model.frontend.draws_signal and place != (0, len(frames[0])):
+        for edge in place:  # where the word was found
+            axes.axvline(edge * model.frontend.frame_shift, color="white", linestyle="--")
     _draw_energies(figure.add_subplot(grid[:, 1]), answer)
     if warp:
         _draw_warp(figure.add_subplot(grid[1, 0]), warp, model.frame_shift)
@@ -47,6 +51,15 @@ def plot_recognition(
         f"confidence {answer.confidence:.0%})"
     )
     save_figure(figure, path)
+
+
+def _place(model: Recognizer, warp: Warp | None, frames: int) -> tuple[int, int]:
+    """First frame of the front-end that was matched, and one past the last."""
+    if warp is None or not len(warp.path):
+        return 0, frames
+    step = model.features.subsampling
+    first, last = warp.path[[0, -1], 0].tolist()
+    return first * step, min((last + 1) * step, frames)
 
 
 def _draw_warp(axes: Axes, warp: Warp, shift: float) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from toy import RATE, sweep
+from matplotlib.axes import Axes
+from toy import RATE, TINY, sweep
 
 from seqebm.data import DataDir
 from seqebm.decoding.batches import files_as_utterances, read_example
@@ -23,8 +24,6 @@ from seqebm.training import train
 
 @pytest.fixture(scope="module")
 def exp(tones, tmp_path_factory):
-    from toy import TINY
-
     directory = tmp_path_factory.mktemp("exp") / "tiny"
     train(parse_config({**TINY, "training": {**TINY["training"], "epochs": 12}}),
           tones / "train", directory)  # fmt: skip
@@ -114,6 +113,24 @@ def test_tensors_of_another_architecture(exp, tmp_path):
     storage.write(tmp_path / "m.safetensors", tensors, description)
     with pytest.raises(ModelError, match="do not fit"):
         Recognizer.load(tmp_path / "m.safetensors")
+
+
+def test_the_picture_shows_where_the_word_was_found(tones, tmp_path, monkeypatch):
+    config = parse_config({**TINY, "lattice": {**TINY["lattice"], "ends": "open"}})
+    model = train(config, tones / "train", tmp_path / "exp")
+    signal = np.pad(sweep("up", 0.3, np.random.default_rng(0)), RATE // 4)
+    soundfile.write(tmp_path / "a.wav", signal, RATE)
+    (utterance,) = files_as_utterances([tmp_path / "a.wav"])
+    (answer,) = recognise_utterances(model, [utterance])
+    example = read_example(model, utterance)
+    features, _ = model.extract(example.signal[None], torch.tensor([len(signal)]))
+    path = model.lattice.warp(features[0], answer.word).path
+    edges: list[float] = []
+    monkeypatch.setattr(Axes, "axvline", lambda self, x, **_: edges.append(x))
+    plot_recognition(model, example, answer, tmp_path / "warp.png")
+    first, last = path[[0, -1], 0].tolist()
+    assert 0 < last - first < len(features[0]) - 1, "the word is not all of the recording"
+    assert edges == pytest.approx([first * model.frame_shift, (last + 1) * model.frame_shift])
 
 
 def test_pictures(model, tones, tmp_path):
