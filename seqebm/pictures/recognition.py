@@ -27,7 +27,8 @@ def plot_recognition(
     """Draw the frames, the warp onto the winning template, and the energies of all words.
 
     A front-end may draw the signal in place of its frames; a lattice without a warp gets no warp
-    panel. Where the word is only a part of the recording (free ends), lines say which. Raises :class:`DataError` if ``path`` cannot be written.
+    panel. Where the word is only a part of the recording (free ends), lines say which. Raises
+    :class:`DataError` if ``path`` cannot be written.
     """
     lengths = torch.tensor([len(example.signal)])
     frames, frame_lengths = model.frontend(example.signal[None], lengths)
