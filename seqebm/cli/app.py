@@ -25,6 +25,7 @@ from seqebm.cli import (
     decode,
     diagnose,
     doctor,
+    enrol,
     export,
     lm,
     plugins,
@@ -51,6 +52,8 @@ app.add_typer(plugins.app, name="plugins", help="List the plugins and what they 
 app.command("train")(terminal.command(train.train_command))
 app.command("decode")(terminal.command(decode.decode_command))
 app.command("diagnose")(terminal.command(diagnose.diagnose_command))
+app.command("enrol")(terminal.command(enrol.enrol_command))
+app.command("forget")(terminal.command(enrol.forget_command))
 app.command("export")(terminal.command(export.export_command))
 app.command("align")(terminal.command(align.align_command))
 app.command("lm")(terminal.command(lm.lm_command))

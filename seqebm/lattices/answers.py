@@ -44,7 +44,12 @@ class AnswerSet(Lattice):
 
     def __init__(self, vocabulary: tuple[str, ...]) -> None:
         super().__init__(vocabulary)
-        self._index = {word: i for i, word in enumerate(self.vocabulary)}
+        self._rename(self.vocabulary)
+
+    def _rename(self, vocabulary: tuple[str, ...]) -> None:
+        """Take other words, as many as the energies have columns."""
+        self.vocabulary = vocabulary
+        self._index = {word: i for i, word in enumerate(vocabulary)}
 
     @abstractmethod
     def energies(self, features: Tensor, lengths: Tensor, beta: float) -> Tensor:

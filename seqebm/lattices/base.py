@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from torch import Tensor, nn
 
-from seqebm.errors import ConfigError
+from seqebm.errors import ConfigError, UnsupportedError
 from seqebm.hooks import Options as BaseOptions
 from seqebm.inference.energies import Energies
 from seqebm.text import fields
@@ -64,6 +64,30 @@ class Lattice(nn.Module, ABC):
         """
         self.parse(target)
         return 1
+
+    def enrolled(self, word: str, features: Sequence[Tensor]) -> Self:
+        """The same lattice with a word added, or more of a word that it has, without training.
+
+        Args:
+            word: what is to be answered.
+            features: examples, each ``(T_i, D)``.
+
+        Raises :class:`seqebm.errors.UnsupportedError` if it cannot know a word by examples alone.
+        """
+        raise UnsupportedError(
+            f"{type(self).__name__} has to be trained with its words; words can be added to "
+            "elastic templates (lattice: templates)"
+        )
+
+    def without(self, word: str) -> Self:
+        """The same lattice without one of its words.
+
+        Raises :class:`seqebm.errors.UnsupportedError` as :meth:`enrolled` does.
+        """
+        raise UnsupportedError(
+            f"{type(self).__name__} has to be trained again to do without a word; words can be "
+            "taken from elastic templates (lattice: templates)"
+        )
 
     def initialise(self, features: list[Tensor], targets: list[Any]) -> None:
         """Set parameters from data: ``features`` are ``(T_i, D)``; by default nothing."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ConfigDict, Field, field_validator
@@ -74,6 +76,21 @@ class Sum(AnswerSet):
     def minimum_frames(self, target: str) -> int:
         """As many frames as the most demanding part needs."""
         return max(part.minimum_frames(target) for part in self._lattices())
+
+    def enrolled(self, word: str, features: Sequence[Tensor]) -> Sum:
+        """Every part with the word, if each of them can."""
+        return self._of([part.enrolled(word, features) for part in self._lattices()])
+
+    def without(self, word: str) -> Sum:
+        """Every part without the word, if each of them can."""
+        return self._of([part.without(word) for part in self._lattices()])
+
+    def _of(self, parts: Sequence[AnswerSet]) -> Sum:
+        other = copy.copy(self)
+        modules: dict[str, Any] = {**self._modules, "parts": nn.ModuleList(parts)}
+        other._modules = modules
+        other._rename(parts[0].vocabulary)
+        return other
 
     def initialise(self, features: list[Tensor], targets: list[str]) -> None:
         """Initialise every part."""

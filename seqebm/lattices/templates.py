@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from seqebm.hooks import Options as BaseOptions
 from seqebm.inference.free_energy import free_energy
@@ -144,6 +146,48 @@ class Templates(AnswerSet):
             local = ops.local_energy(some[None], references, self.options.metric)
             own = sum(map(len, features)) / len(features)
             self.free_ends.initialise(local, own / float(lengths.double().mean()))
+
+    @torch.no_grad()
+    def enrolled(self, word: str, features: Sequence[Tensor]) -> Templates:
+        """Each example becomes a template of the word, in the form that ``init`` gives templates.
+
+        With free ends they are taken from the stretch of each that is least like its ends.
+        """
+        examples = list(features)
+        if self.free_ends is not None:
+            examples = template_init.without_background(examples, self.options.length)
+        if self.options.init == "segment_means":
+            examples = [template_init.segment_means(e, self.options.length) for e in examples]
+        vocabulary = self.vocabulary + (() if word in self._index else (word,))
+        index = vocabulary.index(word)
+        own = [r[:n] for r, n in zip(self.references, self.reference_lengths, strict=True)]
+        return self._copied(
+            vocabulary, [*own, *examples], [*self.word_of.tolist(), *[index] * len(examples)]
+        )
+
+    def without(self, word: str) -> Templates:
+        """Without a word's templates."""
+        gone = self.index(word)
+        kept = [m for m, w in enumerate(self.word_of.tolist()) if w != gone]
+        return self._copied(
+            tuple(w for w in self.vocabulary if w != word),
+            [self.references[m, : self.reference_lengths[m]] for m in kept],
+            [w - (w > gone) for w in self.word_of[kept].tolist()],
+        )
+
+    @torch.no_grad()
+    def _copied(
+        self, vocabulary: tuple[str, ...], references: list[Tensor], word_of: list[int]
+    ) -> Templates:
+        other = Templates(self.options, self.references.shape[2], vocabulary)
+        padded = pad_sequence(references, batch_first=True)
+        other._resize(*padded.shape[:2])
+        other.references.copy_(padded)
+        other.reference_lengths.copy_(torch.tensor([len(r) for r in references]))
+        other.word_of.copy_(torch.tensor(word_of))
+        if other.free_ends is not None and self.free_ends is not None:
+            other.free_ends.load_state_dict(self.free_ends.state_dict())
+        return other.to(self.references)
 
     def template_energies(self, features: Tensor, lengths: Tensor, beta: float) -> Tensor:
         """``(B, T, D)``, ``(B,)`` -> ``(B, M)`` length-normalised energy of each template."""

@@ -91,6 +91,24 @@ def test_decode_files(exp, tones, tmp_path):
     assert rows[0]["word"] in result.stdout, "the good file is still answered"
 
 
+def test_enrol_and_forget(exp, tones, tmp_path):
+    wavs = sorted((tones / "wav").glob("train-up-*"))[:3]
+    mine = tmp_path / "mine"
+    result = run("enrol", "--model", exp, "upward", *wavs, "--output", mine)
+    assert result.returncode == 0, result.stderr
+    assert "'upward' has 3 templates" in result.stderr and "knows 4 words" in result.stderr
+    result = run("decode", "--model", mine, wavs[0], "--json")
+    assert json.loads(result.stdout)["word"] in ("up", "upward")
+    before = (mine / "model.safetensors").read_bytes()
+    assert_fails(run("enrol", "--model", mine, "x", wavs[0], tmp_path / "no.wav"), "no.wav")
+    assert (mine / "model.safetensors").read_bytes() == before
+    result = run("forget", "--model", mine / "model.safetensors", "up")
+    assert result.returncode == 0 and "knows 3 words" in result.stderr
+    result = run("decode", "--model", mine, wavs[0], "--json")
+    assert json.loads(result.stdout)["word"] == "upward"
+    assert_fails(run("forget", "--model", mine, "up"), "does not know the word 'up'")
+
+
 def test_pictures_have_names_of_their_own():
     paths = picture_paths(Path("out.png"), ["a/x.wav", "b/x.wav", "y.wav"])
     assert [str(p) for p in paths] == ["out-x.png", "out-x-2.png", "out-y.png"]
