@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -109,15 +110,24 @@ def _print(problems: list[Problem], errors: int, directory: Path) -> None:
         print_line(f"seqebm data validate --fix {directory}")
 
 
-@app.command("prepare")
+@app.command("prepare", context_settings={"help_option_names": []})
 @command
 def prepare_command(
-    name: Annotated[str, typer.Argument(help="The preparer; 'seqebm plugins' lists them.")],
-    destination: Annotated[Path, typer.Argument(help="Where the data directories go.")],
+    context: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(help="The preparer; 'seqebm plugins' lists them.")
+    ] = None,
+    destination: Annotated[
+        Path | None, typer.Argument(help="Where the data directories go.")
+    ] = None,
     options: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="An option of the preparer; a YAML value."),
     ] = None,
+    wants_help: Annotated[
+        bool,
+        typer.Option("--help", "-h", help="Show this; with NAME, the options of that preparer."),
+    ] = False,
 ) -> None:
     """Make data directories from a corpus (or make the corpus).
 
@@ -125,6 +135,17 @@ def prepare_command(
     """
     from seqebm.hooks import get_host
 
+    if wants_help:
+        if name is None:
+            print_line(context.get_help())
+        else:
+            _explain(name)
+        return
+    if name is None or destination is None:
+        raise ConfigError(
+            "give NAME and DESTINATION: seqebm data prepare synthetic_digits data (NAME --help "
+            "lists the options of a preparer)"
+        )
     spec = {"name": name, **parse_options(options or [])}
     prepare = get_host().registry.make("preparers", spec, where="--set")
     columns = (SpinnerColumn(), TextColumn("{task.description}"))
@@ -142,6 +163,21 @@ def prepare_command(
     found = sorted({p.parent for p in destination.rglob("*.scp")})
     for directory in found:
         say(f"prepared {directory}")
+
+
+def _explain(name: str) -> None:
+    """Print what a preparer does and the options that ``--set`` takes."""
+    from seqebm.hooks import get_host
+
+    component = get_host().registry.get("preparers", name)
+    made = component.load()
+    summary = " ".join((made.__doc__ or name).split("\n\n")[0].split())
+    print_line(re.sub(r":\w+:`~?([^`]*)`|``([^`]*)``", r"\1\2", summary))
+    table = Table("--set", "default", "", box=None, pad_edge=False)
+    for key, field in component.options_class().model_fields.items():
+        default = "required" if field.is_required() else str(field.get_default())
+        table.add_row(*map(cell, (key, default, field.description or "")))
+    show(table)
 
 
 def parse_options(items: list[str]) -> dict[str, Any]:

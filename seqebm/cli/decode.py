@@ -24,7 +24,9 @@ _DRAWN = 5  # alternatives beside a picture, unless --nbest says otherwise
 
 
 def decode_command(
-    files: Annotated[list[Path] | None, typer.Argument(help="Audio files.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Files of audio, ink or features.")
+    ] = None,
     model: Annotated[Path, typer.Option(help="exp/NAME, or a model file.")] = Path("exp"),
     data: Annotated[Path | None, typer.Option(help="Decode a data directory instead.")] = None,
     output: Annotated[
@@ -85,7 +87,7 @@ def decode_command(
         typer.Option(help="Word strings: how sure it is; default: unless there is a --beam."),
     ] = None,
 ) -> None:
-    """Recognise audio files (any format that libsndfile reads) or a data directory.
+    """Recognise files (audio, ink or features: what the model reads) or a data directory.
 
     Prints, for each file, the word (or string of words) of lowest energy, its energy, the margin
     to the runner-up and the confidence. Files of another sampling rate or with several channels

@@ -158,3 +158,15 @@ def test_prepare_where_nothing_can_be_written(tmp_path):
     result = run(cli.app, ["prepare", "toy", str(tmp_path / "file" / "d")])
     assert isinstance(result.exception, DataError)
     assert "file/d: could not be written" in str(result.exception)
+
+
+def test_prepare_explains_the_options_of_a_preparer():
+    result = run(cli.app, ["prepare", "fsdd", "--help"])
+    assert result.exit_code == 0, result.output
+    assert "leave-one-speaker-out" in result.output
+    assert "download" in result.output and "False" in result.output and "``" not in result.output
+    for arguments in (["--help"], ["-h"]):
+        assert "DESTINATION" in run(cli.app, ["prepare", *arguments]).output.upper()
+    result = run(cli.app, ["prepare", "toy"])
+    assert isinstance(result.exception, ConfigError)
+    assert "give NAME and DESTINATION" in str(result.exception)

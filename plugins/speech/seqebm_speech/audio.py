@@ -27,7 +27,8 @@ REMEDY = (
     "in segments"
 )
 _announced: set[object] = set()
-_SHORTER = re.compile(r"(\w+)\s*:\s*(\d+)\s*\(should be (\d+)\)")
+# Not "Bytes/sec", which other programs fill in otherwise for ADPCM.
+_SHORTER = re.compile(r"(?<![\w/])(\w+)\s*:\s*(\d+)\s*\(should be (\d+)\)")
 
 
 class AudioReader(Reader):
@@ -231,7 +232,8 @@ def _open(path: Path) -> soundfile.SoundFile:
     except Exception as error:  # whatever libsndfile and its binding raise
         raise DataError(
             f"{path}: not audio that libsndfile can read ({_reason(error)}); "
-            "convert it to wav or flac, or remove it from the data"
+            f"convert it, e.g. with 'ffmpeg -i {path.name} {path.stem}.wav', or remove it from the "
+            "data"
         ) from error
     if not RATES[0] <= file.samplerate <= RATES[1]:
         file.close()

@@ -259,3 +259,22 @@ def test_without_permission(reader, tmp_path, tone, monkeypatch):
     soundfile.write(tmp_path / "a.wav", tone(), 8000)
     monkeypatch.setattr(audio.os, "access", lambda *_: False)
     fails(reader, tmp_path / "a.wav", "permission")
+
+
+@pytest.mark.parametrize("bytes_a_second", [0, 1, 9000, 10**6])
+def test_adpcm_of_other_programs(reader, tmp_path, tone, bytes_a_second):
+    """What they say of bytes a second differs, and says nothing about the length."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(), 8000, subtype="MS_ADPCM")
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<I", data, data.index(b"fmt ") + 16, bytes_a_second)
+    path.write_bytes(data)
+    assert len(reader.read(path, 8000)) == len(tone())
+    path.write_bytes(data[:-1000])
+    fails(reader, path, "truncated")
+
+
+def test_what_cannot_be_read_can_be_converted(reader, tmp_path):
+    path = tmp_path / "voice.m4a"
+    path.write_bytes(b"\0\0\0\x20ftypM4A \0\0\2\0isomiso2" + bytes(100))
+    fails(reader, path, "ffmpeg -i voice.m4a voice.wav")
