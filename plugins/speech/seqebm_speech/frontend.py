@@ -10,6 +10,7 @@ from torchaudio.functional import create_dct, preemphasis
 
 from seqebm.hooks import ConfigError, DataError
 from seqebm_speech.augment import Augment, mel_filters
+from seqebm_speech.endpoint import cut
 from seqebm_speech.options import LogMelOptions, MFCCOptions
 from seqebm_speech.statistics import Normalised, valid, with_deltas
 
@@ -94,6 +95,8 @@ class LogMel(Normalised):
         logmel = self._floor(logmel, mask)
         if perturbing:
             logmel = self.augment.masks(logmel, counts, mask)
+        if self.options.endpoint is not None:
+            logmel, counts, _ = cut(logmel, counts, self.options.endpoint, self.options.shift_ms)
         frames = self._static(logmel)
         return with_deltas(frames, counts, self.options.deltas), counts
 
@@ -133,6 +136,19 @@ class LogMel(Normalised):
         bands = slice(self.options.mels)
         level[..., bands] = mean[..., bands].mean(-1, keepdim=True)
         return level
+
+    @torch.no_grad()
+    def frame_spans(self, signal: Tensor) -> Tensor | None:
+        """With an end-pointer, seconds at which each frame begins and ends: ``(T, 2)``."""
+        o = self.options
+        if o.endpoint is None:
+            return None
+        power, counts = self._power(signal[None].float(), torch.tensor([len(signal)]), False)
+        logmel = (power @ self.filters).clamp(min=TINY).log()
+        mask = valid(counts, logmel.shape[1])
+        found = cut(self._floor(logmel, mask), counts, o.endpoint, o.shift_ms)
+        frame = int(found.first[0]) + torch.arange(int(found.counts[0]))
+        return torch.stack([frame, frame + 1], 1) * self.frame_shift
 
     def extra_repr(self) -> str:
         """Say what is worth knowing in a printed model."""

@@ -147,6 +147,20 @@ class AugmentOptions(Options):
         return self
 
 
+class EndpointOptions(Options):
+    """Options of the end-pointer, which cuts off what is quiet before and after a word."""
+
+    range_db: float = Field(
+        default=35.0, gt=0.0, le=100.0, description="frames so far below the loudest are quiet"
+    )
+    margin_ms: float = Field(
+        default=80.0, ge=0.0, le=1000.0, description="kept (or filled in) before and after"
+    )
+    click_ms: float = Field(
+        default=60.0, ge=0.0, le=500.0, description="shorter bursts are no speech"
+    )
+
+
 class LogMelOptions(Options):
     """Options of the front-end ``logmel``."""
 
@@ -180,6 +194,9 @@ class LogMelOptions(Options):
     deltas: Deltas = 0
     normalisation: Normalisation = "utterance_map"
     prior_frames: PriorFrames = 20.0
+    endpoint: EndpointOptions | None = Field(
+        default=None, description="cut off what is quiet before and after; null: keep all frames"
+    )
     limit: Limit = 30.0
     augment: AugmentOptions = Field(
         default=AugmentOptions(), description="perturbations in training"

@@ -1,0 +1,92 @@
+"""The end-pointer: where in a recording somebody speaks, by the energy of its frames.
+
+Lamel, Rabiner, Rosenberg & Wilpon 1981, "An improved endpoint detector for isolated word
+recognition", cut words out by rules on pulses of energy; this is the simplest of their kind.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool1d, max_pool1d, pad
+
+from seqebm_speech.options import EndpointOptions
+
+QUIET_SHARE = 0.1  # of a recording's frames: how loud the room is
+ABOVE_QUIET = 6.0  # dB above that a frame is loud
+SURELY_LOUD = 20.0  # dB below the loudest: in a word that was cut tightly nothing is quiet
+SMOOTHING = 3  # frames
+
+
+class Cut(NamedTuple):
+    """Frames that were cut out.
+
+    Attributes:
+        frames: ``(B, T', D)``.
+        counts: ``(B,)`` valid ones.
+        first: ``(B,)`` which frame of the recording is the first of them; below 0 where margins
+            were filled in.
+    """
+
+    frames: Tensor
+    counts: Tensor
+    first: Tensor
+
+
+def cut(logmel: Tensor, counts: Tensor, options: EndpointOptions, shift_ms: float) -> Cut:
+    """Cut off what is quiet before and after what is loud.
+
+    A frame is loud if its power is within ``range_db`` of the loudest one's, and 6 dB above the
+    quiet tenth of the frames (or within 20 dB of the loudest one's). Stretches of loud frames
+    shorter than ``click_ms`` do not count, if there is a longer one. Around the first and the last loud frame
+    a margin is kept; where the recording has none it is filled with its lowest value, so that a
+    word that was cut tightly looks like one that was not.
+
+    Args:
+        logmel: ``(B, T, D)`` natural logarithms of power; counts: ``(B,)`` valid frames.
+        options: see :class:`seqebm_speech.options.EndpointOptions`.
+        shift_ms: milliseconds from frame to frame.
+    """
+    size = logmel.shape[1]
+    index = torch.arange(size, device=logmel.device)[None, :]
+    inside = index < counts[:, None]
+    loud = _loud(logmel, counts, inside, options.range_db)
+    loud = _without_clicks(loud, max(1, round(options.click_ms / shift_ms)))
+    margin = round(options.margin_ms / shift_ms)
+    first = torch.where(loud, index, size).amin(1) - margin
+    stop = torch.where(loud, index, -1).amax(1) + 1 + margin
+    new = stop - first
+    source = first[:, None] + torch.arange(int(new.max()), device=logmel.device)
+    there = (source >= 0) & (source < counts[:, None])
+    kept = source.clamp(0, size - 1)[..., None].expand(-1, -1, logmel.shape[2])
+    lowest = logmel.masked_fill(~inside[..., None], math.inf).amin((1, 2))[:, None, None]
+    return Cut(torch.where(there[..., None], logmel.gather(1, kept), lowest), new, first)
+
+
+def _loud(logmel: Tensor, counts: Tensor, inside: Tensor, range_db: float) -> Tensor:
+    level = logmel.logsumexp(2) * (10 / math.log(10))
+    wide = SMOOTHING // 2
+    # The average of what is inside alone, so that padding changes nothing.
+    sums = avg_pool1d(pad((level * inside)[:, None], (wide, wide)), SMOOTHING, 1)[:, 0]
+    share = avg_pool1d(pad(inside.to(level)[:, None], (wide, wide)), SMOOTHING, 1)[:, 0]
+    level = torch.where(inside, sums / share.clamp(min=1e-6), -math.inf)
+    top = level.amax(1, keepdim=True)
+    ordered = level.masked_fill(~inside, math.inf).sort(1).values
+    quiet = ordered.gather(1, (QUIET_SHARE * (counts[:, None] - 1)).long())
+    room = torch.minimum(quiet + ABOVE_QUIET, top - min(SURELY_LOUD, range_db))
+    threshold = torch.maximum(top - range_db, room)
+    return inside & (level >= threshold)
+
+
+def _without_clicks(loud: Tensor, shortest: int) -> Tensor:
+    """``(B, T)`` without runs shorter than so many frames, unless there are no others."""
+    if shortest == 1:
+        return loud
+    flags = loud.float()[:, None]
+    # Opening: a frame stays if some window of that length around it is all loud.
+    eroded = 1 - max_pool1d(pad(1 - flags, (0, shortest - 1), value=1.0), shortest, 1)
+    opened = max_pool1d(pad(eroded, (shortest - 1, 0)), shortest, 1)[:, 0] > 0.5
+    return torch.where(opened.any(1, keepdim=True), opened, loud)
