@@ -27,6 +27,8 @@ def test_every_component_can_be_made(registry):
         ("frontends", "cepstra"),
         ("preparers", "an4"),
         ("preparers", "fsdd"),
+        ("preparers", "dspspeech"),
+        ("preparers", "troubles"),
         ("preparers", "yesno"),
         ("preparers", "synthetic_digits"),
     }
