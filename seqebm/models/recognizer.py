@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,10 @@ from seqebm.models import storage
 from seqebm.models.allowance import Allowance
 from seqebm.models.config import SECTIONS, Config, parse_config
 
+logger = logging.getLogger(__name__)
+
 MODEL_FILE = "model.safetensors"
+_CHECKPOINT = {"model", "epoch", "optimizer_groups"}  # what a checkpoint's description has
 _BASES: dict[str, type] = {
     "frontend": FrontEnd, "features": FeatureExtractor, "lattice": Lattice,
     "inference": Inference, "loss": Loss,
@@ -181,13 +185,17 @@ class Recognizer(nn.Module):
     def load(cls, path: str | Path, device: str | torch.device = "cpu") -> Recognizer:
         """Read a model from its directory or file, in evaluation mode.
 
+        A checkpoint is taken, too (its averaged weights, if it has any), and the newest one of a
+        directory whose training has not come to its end, each with a warning.
+
         Raises:
             ModelError: missing, truncated, from another format version, or not a model.
             ConfigError: it uses a component that no installed plugin registers.
         """
         path = Path(path)
-        file = path / MODEL_FILE if path.is_dir() else path
+        file = _model_file(path) if path.is_dir() else path
         tensors, description = storage.read(file)
+        tensors, description = _of_checkpoint(tensors, description, file)
         size = sum(tensor.nbytes for tensor in tensors.values())
         model = cls.from_description(description, str(file), size)
         model.load_tensors(tensors, str(file))
@@ -239,6 +247,30 @@ class Recognizer(nn.Module):
                 f"{where}: its tensors do not fit this version of the model ({error}). "
                 "Train again, or use the seqebm version that wrote it."
             ) from None
+
+
+def _model_file(directory: Path) -> Path:
+    """The model of a directory, or else the newest checkpoint of its training."""
+    file = directory / MODEL_FILE
+    checkpoints = sorted(directory.glob("checkpoints/epoch-*.safetensors"))
+    return file if file.is_file() or not checkpoints else checkpoints[-1]
+
+
+def _of_checkpoint(
+    tensors: dict[str, Tensor], description: Any, file: Path
+) -> tuple[dict[str, Tensor], Any]:
+    """Tensors and description of the model that a checkpoint holds; others stay as they are."""
+    if not isinstance(description, dict) or not description.keys() >= _CHECKPOINT:
+        return tensors, description
+    for prefix in ("average/module.", "model/"):
+        own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        if own:
+            break
+    logger.warning(
+        "%s: a checkpoint after %s epochs; its training has not come to its end (run it again to "
+        "go on)", file, description["epoch"],
+    )  # fmt: skip
+    return own, description["model"]
 
 
 def _others(request: Request) -> list[str]:

@@ -310,6 +310,26 @@ def test_collapse_shows_in_the_log(tones, tmp_path):
     assert float(rows[-1]["train_gap"]) < 0.2 * float(rows[0]["train_gap"])
 
 
+@pytest.mark.parametrize("average", ["0.9", "0"])
+def test_a_training_that_was_cut_off_can_be_used(tones, tmp_path, caplog, average):
+    exp = tmp_path / "exp"
+    train(config(f"training.average={average}"), tones / "train", exp)
+    whole = Recognizer.load(exp).state_dict()
+    assert not caplog.records
+    (exp / "model.safetensors").unlink()
+    newest = sorted((exp / "checkpoints").iterdir())[-1]
+    for place in (exp, newest):
+        model = Recognizer.load(place)
+        assert not model.training
+        for name, tensor in model.state_dict().items():
+            assert torch.equal(tensor, whole[name]), name
+        assert "its training has not come to its end" in caplog.text
+        caplog.clear()
+    newest.write_bytes(newest.read_bytes()[:-50])
+    with pytest.raises(ModelError, match="damaged"):
+        Recognizer.load(exp)
+
+
 @pytest.mark.parametrize(
     "hook", ["train_start", "batch_end", "epoch_end", "checkpoint_saved", "train_end"]
 )
