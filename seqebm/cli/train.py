@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from seqebm.cli.terminal import messages, say
+
+_PATIENCE = 60.0  # seconds after which a log file hears of an epoch that is not over
 
 
 def train_command(
@@ -41,16 +44,25 @@ def train_command(
         TextColumn("{task.fields[note]}"), TimeRemainingColumn(),
     )  # fmt: skip
     history = []
+    said = time.monotonic()
     quiet = not messages.is_terminal  # a log file wants lines, not a bar
     with Progress(*columns, console=messages, transient=True, disable=quiet) as bar:
         task = bar.add_task("", total=None, epoch=0, epochs=parsed.training.epochs, note="reading")
 
         def show(progress: loop.Progress) -> None:
+            nonlocal said
             if progress.metrics is None:
+                if quiet and time.monotonic() > said + _PATIENCE:
+                    said = time.monotonic()
+                    say(
+                        f"epoch {progress.epoch:3d}/{progress.epochs}  "
+                        f"step {progress.step}/{progress.steps}"
+                    )
                 total = progress.epochs * progress.steps
                 done = (progress.epoch - 1) * progress.steps + progress.step
                 bar.update(task, total=total, completed=done, epoch=progress.epoch)
                 return
+            said = time.monotonic()
             history.append(progress.metrics)
             bar.update(task, note=f"loss {progress.metrics['train_loss']:.4f}")
             say(_line(progress.metrics, progress.epochs))
