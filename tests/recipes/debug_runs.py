@@ -55,6 +55,7 @@ def corpora(root: Path, tones: Path) -> dict[str, Path]:
 def prepared_files(root: Path) -> None:
     """What recipes prepare beside their data, relative to where they run."""
     (root / "data").mkdir()
+    (root / "data/words.txt").write_text("down\nflat\nup\n")
     (root / "local").mkdir()
     (root / "data/lexicon.txt").write_text("A a x\nB b y\n")
     (root / "data/lm.arpa").write_text(
@@ -67,7 +68,7 @@ def prepared_files(root: Path) -> None:
 
 
 CORPUS = {
-    "digits": "tones", "yesno": "phrases", "an4": "cepstra", "losses": "digits",
+    "digits": "tones", "spoken_words": "tones", "yesno": "phrases", "an4": "cepstra", "losses": "digits",
     "unipen_chars": "digits", "unipen_words": "words", "unipen_words/characters": "lower",
     "tagging": "tags",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The recipes of connected speech: options are checked before anything is set up or trained."""
+"""The recipes with steps.sh: options are checked before anything is set up or trained."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def run(recipe: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
 
-@pytest.mark.parametrize("recipe", ["yesno", "an4"])
+@pytest.mark.parametrize("recipe", ["yesno", "an4", "spoken_words"])
 def test_bad_options_are_named(recipe):
     for arguments, words in (
         (["--configs", "none"], "there is no conf/none.yaml; there are: "),
@@ -27,7 +27,7 @@ def test_bad_options_are_named(recipe):
         assert result.returncode == 1 and words in result.stderr, result.stderr
 
 
-@pytest.mark.parametrize("recipe", ["yesno", "an4"])
+@pytest.mark.parametrize("recipe", ["yesno", "an4", "spoken_words"])
 def test_help_is_the_head_of_the_script(recipe):
     result = run(recipe, "--help")
     assert result.returncode == 0 and "--data DIR" in result.stdout

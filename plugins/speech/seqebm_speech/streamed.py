@@ -8,10 +8,11 @@ file" is filled in here, in memory.
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import soundfile
 
@@ -20,6 +21,16 @@ _BLOCK = 1 << 16  # frames decoded at a time
 _MOST = 1 << 30  # frames of a FLAC file that names none: silence takes hardly any bytes
 _CHUNKS = 1000  # looked at: a file of zeros would have one every 8 bytes
 _NONE = (0, (1 << 64) - 1)  # sizes in 64 bits that claim nothing
+
+
+class _Content(mmap.mmap):
+    """Of a file, which one may seek beyond its end, as a damaged header asks for."""
+
+    def seek(self, offset: int, whence: Any = os.SEEK_SET) -> None:  # type: ignore[override]
+        try:
+            super().seek(offset, whence)
+        except ValueError:
+            super().seek(0, os.SEEK_END)
 
 
 class _Forwards(soundfile.SoundFile):  # type: ignore[misc]
@@ -47,7 +58,7 @@ def mended(path: Path) -> mmap.mmap | None:
         mend = _MENDERS.get(file.read(4))
         if mend is None:
             return None
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # a copy of what changes
+        content = _Content(file.fileno(), 0, access=mmap.ACCESS_COPY)  # a copy of what changes
     done = mend(content)
     content.seek(0)
     return content if done else None

@@ -172,3 +172,21 @@ def test_no_samples_are_made_of_other_chunks(tmp_path):
     path.write_bytes(bytes(data[:at]) + bytes(4) + title)
     with pytest.raises(DataError, match="holds 0 samples"):
         AudioReader().read(path, RATE)
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("form", ["WAV", "RF64", "AU", "CAF", "FLAC"])
+def test_damaged_streams_print_nothing(tmp_path, form):
+    """libsndfile seeks where a damaged header says; what the callback raises would be printed."""
+    data = without_sizes(stream(form, "PCM_16")[0], form)
+    rng = np.random.default_rng(0)
+    path = tmp_path / "a"
+    for _ in range(80):
+        damaged = bytearray(data)
+        for at in rng.integers(0, min(len(data), 120), 3):
+            damaged[at] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            AudioReader().read(path, RATE, limit=60)
+        except DataError:
+            continue
