@@ -48,7 +48,10 @@ def mean(seeds: dict[int, list[float]]) -> float:
 def conditions(found: Found) -> list[str]:
     """Errors under each trouble beside the clean ones: a column for each config."""
     configs = sorted(found[CLEAN], key=lambda config: mean(found[CLEAN][config]))
-    lines = [f"| error % | {' | '.join(f'`{c}`' for c in configs)} |", f"|---|{'---|' * len(configs)}"]
+    lines = [
+        f"| error % | {' | '.join(f'`{c}`' for c in configs)} |",
+        f"|---|{'---|' * len(configs)}",
+    ]
     for condition in [CLEAN, *sorted(set(found) - {CLEAN})]:
         cells = (
             f"{100 * mean(found[condition][c]):.1f}" if c in found[condition] else ""
