@@ -305,6 +305,8 @@ def _clocks(pieces: list[_Piece]) -> list[Floats]:
 
 def _ordered(clocks: list[Floats], offsets: list[float | None]) -> list[Floats]:
     """Times that never fall: shifted by the offsets, as they are, or laid end to end."""
+    if not np.isfinite(np.concatenate(clocks)).all():
+        return clocks  # Ink says which point
     begins_at_0 = len(clocks) > 1 and all(clock[0] == 0 for clock in clocks)
     if begins_at_0 and all(offset is not None for offset in offsets):
         shifted = [c + (o or 0) / 1000 for c, o in zip(clocks, offsets, strict=True)]

@@ -386,6 +386,14 @@ def test_time_that_runs_backwards_within_a_trace(fault):
     assert "backwards in stroke 1 after point 0, from 0.2 to 0.1 s" in message
 
 
+@pytest.mark.parametrize("time", ["1e999", "-1e999"])
+def test_infinite_times(fault, time):
+    assert "time of point 1 is" in fault(timed(f"<trace>0 0 0, 0 0 {time}, 0 0 3</trace>"))
+    assert "time of point 2 is" in fault(
+        timed(f"<trace>0 0 5, 0 0 6</trace><trace>0 0 {time}</trace>")
+    )
+
+
 def test_a_clock_that_steps_back_a_little_is_levelled(read):
     ink = read(timed("<trace>0 0 20, 1 1 18, 2 2 30</trace><trace>3 3 29, 4 4 40</trace>"))
     np.testing.assert_allclose(ink.time, [0.02, 0.02, 0.03, 0.03, 0.04])
