@@ -16,8 +16,8 @@ from torch.nn.functional import avg_pool1d, max_pool1d, pad
 from seqebm_speech.options import EndpointOptions
 
 QUIET_SHARE = 0.1  # of a recording's frames: how loud the room is
-ABOVE_QUIET = 6.0  # dB above that a frame is loud
-SURELY_LOUD = 20.0  # dB below the loudest: in a word that was cut tightly nothing is quiet
+ABOVE_QUIET = 0.25  # of the range between that and the loudest frame
+NO_RANGE = 6.0  # dB: with less between them nothing is quiet, or everything
 SMOOTHING = 3  # frames
 
 
@@ -39,10 +39,9 @@ class Cut(NamedTuple):
 def cut(logmel: Tensor, counts: Tensor, options: EndpointOptions, shift_ms: float) -> Cut:
     """Cut off what is quiet before and after what is loud.
 
-    A frame is loud if its power is within ``range_db`` of the loudest one's, and 6 dB above the
-    quiet tenth of the frames (or within 20 dB of the loudest one's). Stretches of loud frames
-    shorter than ``click_ms`` do not count, if there is a longer one. Around the first and the last
-    loud frame a margin is kept; where the recording has none it is filled with its lowest value,
+    A frame is loud if its power is within ``range_db`` of the loudest one's, and above the quiet
+    tenth of the frames by a quarter of the range between. Stretches of loud frames shorter than
+    ``click_ms`` do not count, if there is a longer one. Around the first and the last loud frame a margin is kept; where the recording has none it is filled with its lowest value,
     so that a word that was cut tightly looks like one that was not.
 
     Args:
@@ -76,8 +75,8 @@ def _loud(logmel: Tensor, counts: Tensor, inside: Tensor, range_db: float) -> Te
     top = level.amax(1, keepdim=True)
     ordered = level.masked_fill(~inside, math.inf).sort(1).values
     quiet = ordered.gather(1, (QUIET_SHARE * (counts[:, None] - 1)).long())
-    room = torch.minimum(quiet + ABOVE_QUIET, top - min(SURELY_LOUD, range_db))
-    threshold = torch.maximum(top - range_db, room)
+    threshold = torch.maximum(top - range_db, quiet + ABOVE_QUIET * (top - quiet))
+    threshold = torch.where(top - quiet < NO_RANGE, -math.inf, threshold)
     return inside & (level >= threshold)
 
 
