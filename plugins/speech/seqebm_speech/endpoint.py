@@ -41,8 +41,9 @@ def cut(logmel: Tensor, counts: Tensor, options: EndpointOptions, shift_ms: floa
 
     A frame is loud if its power is within ``range_db`` of the loudest one's, and above the quiet
     tenth of the frames by a quarter of the range between. Stretches of loud frames shorter than
-    ``click_ms`` do not count, if there is a longer one. Around the first and the last loud frame a margin is kept; where the recording has none it is filled with its lowest value,
-    so that a word that was cut tightly looks like one that was not.
+    ``click_ms`` do not count, if there is a longer one. Around the first and the last loud frame a
+    margin is kept; where the recording has none it is filled with its lowest value, so that a word
+    that was cut tightly looks like one that was not.
 
     Args:
         logmel: ``(B, T, D)`` natural logarithms of power; counts: ``(B,)`` valid frames.
