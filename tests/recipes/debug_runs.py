@@ -68,7 +68,8 @@ def prepared_files(root: Path) -> None:
 
 
 CORPUS = {
-    "digits": "tones", "spoken_words": "tones", "yesno": "phrases", "an4": "cepstra", "losses": "digits",
+    "digits": "tones", "spoken_words": "tones", "yesno": "phrases", "an4": "cepstra",
+    "losses": "digits",
     "unipen_chars": "digits", "unipen_words": "words", "unipen_words/characters": "lower",
     "tagging": "tags",
 }  # fmt: skip
