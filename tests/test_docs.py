@@ -64,6 +64,7 @@ def test_every_recipe_config_is_valid(path, tmp_path, monkeypatch):
     # Files that a recipe prepares are named relative to its directory, where it runs.
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "lexicon.txt").write_text("A AH\n")
+    (tmp_path / "data" / "words.txt").write_text("A\n")
     (tmp_path / "data" / "lm.arpa").write_text("\\data\\\nngram 1=1\n\n\\1-grams:\n-1 A\n\\end\\\n")
     (tmp_path / "local").mkdir()
     for name in ("characters.txt", "digits.txt"):
