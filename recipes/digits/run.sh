@@ -11,6 +11,7 @@
 #   --folds "X Y"     test speakers (fsdd)           --set KEY=VALUE   override a config key
 #   --stage N, --stop-stage N                        --jobs N          trainings at a time
 #   --tag NAME        results in exp/CORPUS-NAME (use it with --set: other settings, other place)
+#   --robust          also test under silence, hiss, noise, rooms, lines and codecs
 #
 # Stages: 1 prepare  2 validate  3 train  4 decode  5 score  6 report and pictures
 # Run again to resume: finished steps leave a .done file and are skipped.
@@ -18,13 +19,14 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 started=$SECONDS
 
-corpus=synthetic source= download=false stage=1 stop_stage=6 jobs= configs= seeds=0 folds= tag=
+corpus=synthetic source= download=false robust=false stage=1 stop_stage=6 jobs= configs= seeds=0 folds= tag=
 settings=()
 fail() { printf 'run.sh: %s\n' "$*" >&2; exit 1; }
 while [ $# -gt 0 ]; do
   case $1 in
     --download) download=true; shift; continue ;;
-    -h | --help) sed -n '2,17s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    --robust) robust=true; shift; continue ;;
+    -h | --help) sed -n '2,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     --corpus | --data | --stage | --stop-stage | --jobs | --configs | --seeds | --folds | --tag | --set)
       [ $# -ge 2 ] || fail "$1 needs a value" ;;
     *) fail "unknown option $1 (./run.sh --help lists them)" ;;
@@ -48,7 +50,7 @@ for number in "$stage" "$stop_stage" ${jobs:+"$jobs"}; do
 done
 cd "$here"
 case $corpus in
-  synthetic) folds=${folds:-all} configs=${configs:-"tdnn_templates dtw_fixed"} ;;
+  synthetic) folds=${folds:-all} configs=${configs:-"endpoint tdnn_templates dtw_fixed"} ;;
   fsdd)
     folds=${folds:-"george jackson nicolas theo yweweler"}
     configs=${configs:-"tdnn_templates templates_pooled cnn_baseline dtw_fixed"}
@@ -116,6 +118,15 @@ decode() { seqebm decode --model "$4" --data "$(split "$1" test)" --output "$4/d
 score() {
   seqebm score "$4/decode" --json "$4/score.json" --confusion "$4/confusion.png" --bootstrap 2000
 }
+# The same under every trouble.
+withstand() {
+  local place name
+  for place in "$(split "$1" troubles)"/*/; do
+    name=$(basename "$place")
+    seqebm decode --model "$4" --data "$place" --output "$4/troubles/$name"
+    seqebm score "$4/troubles/$name" --json "$4/troubles/$name/score.json" --bootstrap 0
+  done
+}
 
 if wanted 1 && [ ! -e "$data/.done" ]; then
   say "stage 1: prepare $corpus"
@@ -127,6 +138,14 @@ if wanted 1 && [ ! -e "$data/.done" ]; then
   fi
   touch "$data/.done"
 fi
+if wanted 1 && $robust; then
+  for fold in $folds; do
+    [ -e "$(split "$fold" troubles)/.done" ] && continue
+    say "stage 1: troubles of $fold"
+    seqebm data prepare troubles "$(split "$fold" troubles)" --set "source=$(split "$fold" test)"
+    touch "$(split "$fold" troubles)/.done"
+  done
+fi
 if wanted 2; then
   say "stage 2: validate"
   for fold in $folds; do
@@ -137,6 +156,7 @@ fi
 if wanted 3; then say "stage 3: train ($jobs at a time; progress in exp/.../train.log)"; each train; fi
 if wanted 4; then say "stage 4: decode"; each decode; fi
 if wanted 5; then say "stage 5: score"; each score; fi
+if wanted 5 && $robust; then say "stage 5: decode and score under troubles"; each withstand; fi
 if wanted 6; then
   say "stage 6: report"
   python local/report.py "$exp" --corpus "$corpus"

@@ -61,6 +61,22 @@ def table(exp: Path, found: dict[str, dict[int, dict[str, float]]]) -> list[str]
     return lines
 
 
+def robustness(exp: Path) -> list[str]:
+    """Mean accuracy under each trouble over folds and seeds, a column for each config."""
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for path in sorted(exp.glob("*/*/seed*/troubles/*/score.json")):
+        accuracy = json.loads(path.read_text())["accuracy"]
+        found[path.parts[-2]][path.parts[-5]].append(accuracy)
+    configs = sorted({config for row in found.values() for config in row})
+    if not configs:
+        return []
+    lines = ["", f"| accuracy % | {' | '.join(configs)} |", f"|---|{'---|' * len(configs)}"]
+    for trouble, row in found.items():
+        cells = (f"{100 * np.mean(row[c]):.1f}" if c in row else "" for c in configs)
+        lines.append(f"| {trouble} | {' | '.join(cells)} |")
+    return lines
+
+
 def draw(found: dict[str, dict[int, dict[str, float]]], path: Path) -> None:
     """Every experiment as a dot, by config."""
     figure, axes = plt.subplots(figsize=(1.6 + 1.5 * len(found), 4.5), layout="constrained")
@@ -88,7 +104,11 @@ def main() -> None:
     if not found:
         parser.error(f"{options.exp} holds no score.json yet: run stages 3 to 5 first")
     text = "\n".join(
-        [SYNTHETIC if options.corpus == "synthetic" else "", *table(options.exp, found)]
+        [
+            SYNTHETIC if options.corpus == "synthetic" else "",
+            *table(options.exp, found),
+            *robustness(options.exp),
+        ]
     )
     (options.exp / "results.md").write_text(text.lstrip() + "\n", encoding="utf-8")
     draw(found, options.exp / "accuracy.png")
