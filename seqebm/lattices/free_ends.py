@@ -96,31 +96,27 @@ class FreeEnds(nn.Module):
         free = ops.free_energy(
             table.flatten(0, 1), rows.reshape(-1), columns.reshape(-1), beta, pattern
         )
-        return self._relative(free.view(rows.shape), costs, lengths, reference_lengths)
+        background = (costs * inside).sum(1)
+        return self._relative(free.view(rows.shape), background, reference_lengths)
 
     def match(
-        self, features: Tensor, references: Tensor, reference_lengths: Tensor,
-        pattern: StepPattern, metric: str,
-    ) -> Match:  # fmt: skip
-        """The best path of ``(T, D)`` features through each of ``(M, L, D)`` templates."""
-        local = ops.local_energy(features[None], references, metric)
+        self, features: Tensor, local: Tensor, reference_lengths: Tensor, pattern: StepPattern
+    ) -> Match:
+        """The best path of ``(T, D)`` features through M templates, given their ``(M, T, L)``
+        local energies."""
         costs = self.costs(features[None])
         lengths = torch.tensor([len(features)])
-        table = _framed(local, costs, lengths, reference_lengths)[0].contiguous()
+        table = _framed(local[None], costs, lengths, reference_lengths)[0].contiguous()
         rows = (lengths + 2).expand(len(table))
         raw, paths = ops.best_path(table, rows, reference_lengths + 2, pattern)
-        energies = self._relative(raw[None], costs, lengths, reference_lengths)[0]
+        energies = self._relative(raw[None], costs.sum(1), reference_lengths)[0]
         words = [
             path[(path[:, 1] >= 1) & (path[:, 1] <= length)] - 1
             for path, length in zip(paths, reference_lengths.tolist(), strict=True)
         ]
         return Match(energies, words)
 
-    def _relative(
-        self, free: Tensor, costs: Tensor, lengths: Tensor, reference_lengths: Tensor
-    ) -> Tensor:
-        inside = valid_frames(lengths.to(costs.device), costs.shape[1])
-        background = (costs * inside).sum(1)
+    def _relative(self, free: Tensor, background: Tensor, reference_lengths: Tensor) -> Tensor:
         frames = self.pace * reference_lengths
         return self.price + (free - background[:, None]) / frames
 

@@ -126,6 +126,14 @@ class Templates(AnswerSet):
             self.word_of = self.word_of.new_zeros(total)
 
     @torch.no_grad()
+    def _set(self, references: Tensor, lengths: Tensor, word_of: Tensor) -> None:
+        """Take these templates: ``(M, L, D)``, their lengths and the words that they are of."""
+        self._resize(*references.shape[:2])
+        self.references.copy_(references)
+        self.reference_lengths.copy_(lengths)
+        self.word_of.copy_(word_of)
+
+    @torch.no_grad()
     def initialise(self, features: list[Tensor], targets: list[str]) -> None:
         """Set the templates from ``(T_i, D)`` features and their words.
 
@@ -137,10 +145,7 @@ class Templates(AnswerSet):
         references, lengths, word_of = template_init.initialise(
             features, words, self.vocabulary, self.options, self.pattern, self.window
         )
-        self._resize(*references.shape[:2])
-        self.references.copy_(references)
-        self.reference_lengths.copy_(lengths)
-        self.word_of.copy_(word_of)
+        self._set(references, lengths, word_of)
         if self.free_ends is not None:
             some = torch.cat(features)[: 4 * len(references)]
             local = ops.local_energy(some[None], references, self.options.metric)
@@ -180,11 +185,8 @@ class Templates(AnswerSet):
         self, vocabulary: tuple[str, ...], references: list[Tensor], word_of: list[int]
     ) -> Templates:
         other = Templates(self.options, self.references.shape[2], vocabulary)
-        padded = pad_sequence(references, batch_first=True)
-        other._resize(*padded.shape[:2])
-        other.references.copy_(padded)
-        other.reference_lengths.copy_(torch.tensor([len(r) for r in references]))
-        other.word_of.copy_(torch.tensor(word_of))
+        lengths = torch.tensor([len(r) for r in references])
+        other._set(pad_sequence(references, batch_first=True), lengths, torch.tensor(word_of))
         if other.free_ends is not None and self.free_ends is not None:
             other.free_ends.load_state_dict(self.free_ends.state_dict())
         return other.to(self.references)
@@ -265,9 +267,7 @@ class Templates(AnswerSet):
         local = ops.local_energy(features[None], references, self.options.metric)[0]
         lengths = self.reference_lengths[own]
         if self.free_ends is not None:
-            energies, paths = self.free_ends.match(
-                features, references, lengths, self.pattern, self.options.metric
-            )
+            energies, paths = self.free_ends.match(features, local, lengths, self.pattern)
         else:
             raw, paths = ops.best_path(
                 local.contiguous(), time.expand(len(own)), lengths, self.pattern, self.window
