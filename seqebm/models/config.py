@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from seqebm.errors import ConfigError
-from seqebm.hooks import Options, TextFile, get_host
+from seqebm.hooks import Options, get_host
 from seqebm.hooks.registry import validate
 from seqebm.settings import load_yaml, parse_setting
 from seqebm.text import read_text
@@ -118,7 +118,8 @@ class Config(Options):
             spec = getattr(self, section).spec()
             options = {k: v for k, v in self.spec(section).items() if k != "name"}
             for key, value in registry.get(kind, spec["name"]).parse(options, section):
-                if isinstance(value, TextFile) and key in spec:
+                # A path whose type read what is there: a TextFile, or what holds some.
+                if isinstance(value, BaseModel) and isinstance(spec.get(key), (str, Path)):
                     spec[key] = value.model_dump()
             sections[section] = Section(**spec)
         return self.model_copy(update=sections)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchaudio.functional import melscale_fbanks
 
-from seqebm_speech.options import LogMelOptions
+from seqebm_speech.options import AugmentOptions, LogMelOptions, WaveformAugmentOptions
 from seqebm_speech.resampling import ratio, resample_batch
 
 DB = math.log(10) / 10  # natural logarithm of power in one dB
@@ -75,42 +75,21 @@ def _slaney(value: float, inverse: bool) -> float:
     return value / step if value < corner else corner / step + math.log(value / corner) / log_step
 
 
-class Augment(nn.Module):
-    """The perturbations of one front-end. :class:`LogMel` calls the methods in this order.
-
-    ======================  ====================================================================
-    :meth:`waveform`        speed (Ko et al. 2015), ends cut or padded, noise, gain
-    :meth:`frames`          tempo: another frame shift for each utterance
-    :meth:`warped_filters`  vocal-tract-length perturbation (Jaitly & Hinton 2013)
-    :meth:`channel`         random tilt and smooth channel curve
-    :meth:`masks`           time and frequency masks (SpecAugment, Park et al. 2019, section 2)
-    ======================  ====================================================================
+class WaveformAugment(nn.Module):
+    """The perturbations of waveforms: speed (Ko et al. 2015), ends cut or padded, noise, gain.
 
     All draws come from torch's default CPU generator, except the noise itself, which comes from
     that of the signal's device.
     """
 
-    bank: Tensor
-    interpolation: Tensor
+    options: WaveformAugmentOptions
 
-    def __init__(self, options: LogMelOptions, fft: int) -> None:
+    def __init__(self, options: WaveformAugmentOptions, rate: int) -> None:
         super().__init__()
-        self.options = a = options.augment
-        self.rate, self.window, self.shift = options.rate, options.window, options.shift
-        self.mels = options.mels
-        self.active = a.enabled
-        self.tempos = not _off(a.tempo)
-        self.warps = a.enabled and not _off(a.vtlp)
-        if self.warps:
-            grid = torch.linspace(a.vtlp[0], a.vtlp[1], a.vtlp_steps).tolist()
-            bank = torch.stack([mel_filters(fft, options, w) for w in grid])
-            self.register_buffer("bank", bank, persistent=False)
-        self._factors = _speed_grid(a.speed, a.speed_step)
-        points = torch.linspace(0, a.eq_points - 1, self.mels)
-        knots = torch.arange(a.eq_points)[:, None]
-        self.register_buffer(
-            "interpolation", (1 - (points - knots).abs()).clamp(min=0), persistent=False
-        )
+        self.options = options
+        self.rate = rate
+        self.active = options.enabled
+        self._factors = _speed_grid(options.speed, options.speed_step)
 
     def waveform(self, signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """``(B, N)``, ``(B,)`` -> perturbed ``(B, N')``, ``(B,)``; zeros past each length."""
@@ -197,6 +176,40 @@ class Augment(nn.Module):
             for name, s in zip(names, slope, strict=True)
         ]
         return 10 ** (torch.stack(decibels) / 20)
+
+
+class Augment(WaveformAugment):
+    """The perturbations of one front-end. :class:`LogMel` calls the methods in this order.
+
+    ======================  ====================================================================
+    :meth:`waveform`        speed (Ko et al. 2015), ends cut or padded, noise, gain
+    :meth:`frames`          tempo: another frame shift for each utterance
+    :meth:`warped_filters`  vocal-tract-length perturbation (Jaitly & Hinton 2013)
+    :meth:`channel`         random tilt and smooth channel curve
+    :meth:`masks`           time and frequency masks (SpecAugment, Park et al. 2019, section 2)
+    ======================  ====================================================================
+    """
+
+    options: AugmentOptions
+    bank: Tensor
+    interpolation: Tensor
+
+    def __init__(self, options: LogMelOptions, fft: int) -> None:
+        a = options.augment
+        super().__init__(a, options.rate)
+        self.window, self.shift = options.window, options.shift
+        self.mels = options.mels
+        self.tempos = not _off(a.tempo)
+        self.warps = a.enabled and not _off(a.vtlp)
+        if self.warps:
+            grid = torch.linspace(a.vtlp[0], a.vtlp[1], a.vtlp_steps).tolist()
+            bank = torch.stack([mel_filters(fft, options, w) for w in grid])
+            self.register_buffer("bank", bank, persistent=False)
+        points = torch.linspace(0, a.eq_points - 1, self.mels)
+        knots = torch.arange(a.eq_points)[:, None]
+        self.register_buffer(
+            "interpolation", (1 - (points - knots).abs()).clamp(min=0), persistent=False
+        )
 
     def frames(self, signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Windows ``(B, T, window)`` at a random shift for each item, and the frame counts."""

@@ -12,7 +12,7 @@ from seqebm.hooks import DataError
 from seqebm_speech import sphinx
 from seqebm_speech.augment import DB, _off, _spans, _uniform
 from seqebm_speech.cepstra_options import CepstraOptions
-from seqebm_speech.statistics import Normalised, valid, with_deltas
+from seqebm_speech.statistics import Normalised, check_lengths, valid, with_deltas
 
 _OCTAVE = 500.0  # Hz at which the spectrum of coloured noise turns
 _SLOPES = (-3.0, 9.0)  # dB an octave that it falls by
@@ -106,7 +106,7 @@ class Cepstra(Normalised):
                 f"Cepstra wants frames (B, T, {dimension}) and lengths (B,), not "
                 f"{tuple(signal.shape)} and {tuple(lengths.shape)}; is 'dimension' right?"
             )
-        return self._check_lengths(signal, lengths, "frames")
+        return check_lengths(self, signal, lengths, "frames")
 
     def _level(self, mean: Tensor) -> Tensor:
         level = torch.zeros_like(mean)

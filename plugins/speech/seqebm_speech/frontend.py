@@ -12,7 +12,7 @@ from seqebm.hooks import ConfigError, DataError
 from seqebm_speech.augment import Augment, mel_filters
 from seqebm_speech.endpoint import cut
 from seqebm_speech.options import LogMelOptions, MFCCOptions
-from seqebm_speech.statistics import Normalised, valid, with_deltas
+from seqebm_speech.statistics import Normalised, check_lengths, valid, with_deltas
 
 TINY = 1e-10  # power below which a band counts as silent
 
@@ -106,7 +106,7 @@ class LogMel(Normalised):
                 f"{type(self).__name__} wants signals (B, N) and lengths (B,), "
                 f"not {tuple(signal.shape)} and {tuple(lengths.shape)}"
             )
-        return self._check_lengths(signal, lengths, "samples")
+        return check_lengths(self, signal, lengths, "samples")
 
     def _power(self, signal: Tensor, lengths: Tensor, perturbing: bool) -> tuple[Tensor, Tensor]:
         """``(B, N)`` -> power spectra ``(B, T, fft / 2 + 1)`` and the frame counts."""

@@ -7,11 +7,11 @@ range of zero width at the neutral value switches its perturbation off.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from seqebm.hooks import Options
+from seqebm.hooks import Options, TextFile
 
 Factor = Annotated[float, Field(ge=0.25, le=4.0)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -82,12 +82,8 @@ class CepstraReaderOptions(Options):
     )
 
 
-class AugmentOptions(Options):
-    """Random perturbations of a front-end; they act in training mode only.
-
-    The defaults are moderate. SpecAugment is off: with a handful of speakers and short words it
-    cost accuracy on new speakers (it pays with much data), while coloured noise gained some.
-    """
+class WaveformAugmentOptions(Options):
+    """Random perturbations of waveforms; they act in training mode only."""
 
     enabled: Enabled = True
     speed: tuple[Factor, Factor] = Field(
@@ -96,15 +92,6 @@ class AugmentOptions(Options):
     speed_step: float = Field(
         default=0.05, ge=0.01, le=0.5, description="factors of speed are multiples of this step"
     )
-    tempo: tuple[Factor, Factor] = Field(
-        default=(0.9, 1.1),
-        description="factor of the frame shift: duration without pitch; (1, 1) is off",
-    )
-    vtlp: tuple[Factor, Factor] = Field(
-        default=(0.9, 1.1),
-        description="vocal-tract-length warp factor of the mel filters; (1, 1) is off",
-    )
-    vtlp_steps: WarpSteps = 21
     trim_ms: float = Field(
         default=20.0,
         ge=0.0,
@@ -126,6 +113,29 @@ class AugmentOptions(Options):
         default=(5.0, 30.0), description="signal-to-noise ratio, dB"
     )
     gain_db: Gain = (0.0, 0.0)
+
+    @model_validator(mode="after")
+    def _check_waveform(self) -> WaveformAugmentOptions:
+        _ordered(self, "speed", "snr_db", "gain_db")
+        return self
+
+
+class AugmentOptions(WaveformAugmentOptions):
+    """Random perturbations of a front-end; they act in training mode only.
+
+    The defaults are moderate. SpecAugment is off: with a handful of speakers and short words it
+    cost accuracy on new speakers (it pays with much data), while coloured noise gained some.
+    """
+
+    tempo: tuple[Factor, Factor] = Field(
+        default=(0.9, 1.1),
+        description="factor of the frame shift: duration without pitch; (1, 1) is off",
+    )
+    vtlp: tuple[Factor, Factor] = Field(
+        default=(0.9, 1.1),
+        description="vocal-tract-length warp factor of the mel filters; (1, 1) is off",
+    )
+    vtlp_steps: WarpSteps = 21
     tilt_db: Decibels = Field(
         default=0.0,
         description="random spectral tilt, +-dB from first to last mel band",
@@ -143,7 +153,7 @@ class AugmentOptions(Options):
 
     @model_validator(mode="after")
     def _check(self) -> AugmentOptions:
-        _ordered(self, "speed", "tempo", "vtlp", "snr_db", "gain_db")
+        _ordered(self, "tempo", "vtlp")
         return self
 
 
@@ -242,6 +252,100 @@ class MFCCOptions(LogMelOptions):
     def _check_cepstra(self) -> MFCCOptions:
         if self.cepstra > self.mels:
             raise ValueError(f"cepstra ({self.cepstra}) must not exceed mels ({self.mels})")
+        return self
+
+
+class HuggingFaceDirectory(BaseModel):
+    """The directory of a Hugging Face model; a config gives its path.
+
+    What describes the model is read when the config is, and goes into the model file, which needs
+    no other file.
+
+    Attributes:
+        directory: where it was read from, and where a training finds its weights.
+        config: ``config.json``.
+        preprocessor: ``preprocessor_config.json``, if there is one.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    directory: str
+    config: TextFile
+    preprocessor: TextFile | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: object) -> object:
+        if not isinstance(value, (str, Path)):
+            return value
+        preprocessor = Path(value) / "preprocessor_config.json"
+        return {
+            "directory": str(value),
+            "config": str(Path(value) / "config.json"),
+            "preprocessor": str(preprocessor) if preprocessor.is_file() else None,
+        }
+
+
+class EncoderOptions(Options):
+    """Options of the front-end ``encoder``: one of ``bundle``, ``huggingface`` and ``module``."""
+
+    bundle: str | None = Field(
+        default=None,
+        description="an encoder of torchaudio.pipelines, e.g. WAV2VEC2_BASE; its weights are "
+        "downloaded when a training begins",
+    )
+    huggingface: HuggingFaceDirectory | None = Field(
+        default=None,
+        description="directory with the config.json and model.safetensors of a wav2vec2, hubert, "
+        "wavlm or data2vec-audio model",
+    )
+    module: str | None = Field(
+        default=None,
+        description="any class of torch modules, (B, N) -> (B, T, D): package.module:Class",
+    )
+    arguments: dict[str, Any] = Field(
+        default_factory=dict, description="what the class of 'module' is made with"
+    )
+    weights: Path | None = Field(
+        default=None, description="a file of weights to begin with, .safetensors or torch.save's"
+    )
+    rate: int | None = Field(
+        default=None,
+        ge=1000,
+        le=192000,
+        description="samples per second; default: what the encoder says, or 16000",
+    )
+    scaled: bool | None = Field(
+        default=None,
+        description="give it waveforms of mean 0 and variance 1; default: if it says so",
+    )
+    layers: Literal["all", "last"] | tuple[int, ...] = Field(
+        default="all",
+        description="layers mixed, with learned weights: all, last, or numbers from 1 (-1: last)",
+    )
+    frozen: bool = Field(default=True, description="do not train the encoder itself")
+    endpoint: EndpointOptions | None = Field(
+        default=None, description="cut off what is quiet before and after; null: keep everything"
+    )
+    limit: Limit = 30.0
+    augment: WaveformAugmentOptions = Field(
+        default=WaveformAugmentOptions(), description="perturbations in training"
+    )
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _check_layers(cls, value: object) -> object:
+        # One message, not one for each type.
+        numbers = [value] if type(value) is int else value
+        if value in ("all", "last") or (
+            isinstance(numbers, (list, tuple)) and numbers and all(type(n) is int for n in numbers)
+        ):
+            return tuple(numbers) if isinstance(numbers, (list, tuple)) else value
+        raise ValueError("must be all, last, or numbers of layers, e.g. [6, 9]")
+
+    @model_validator(mode="after")
+    def _check(self) -> EncoderOptions:
+        if sum(x is not None for x in (self.bundle, self.huggingface, self.module)) != 1:
+            raise ValueError("give exactly one of bundle, huggingface and module")
         return self
 
 

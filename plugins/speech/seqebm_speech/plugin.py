@@ -18,7 +18,7 @@ def seqebm_register_readers(register):
 
 @hookimpl
 def seqebm_register_frontends(register):
-    """Register the front-ends ``logmel``, ``mfcc`` and ``cepstra``."""
+    """Register the front-ends ``logmel``, ``mfcc``, ``cepstra`` and ``encoder``."""
     register("logmel", "seqebm_speech.frontend:LogMel", "seqebm_speech.options:LogMelOptions")
     register("mfcc", "seqebm_speech.frontend:MFCC", "seqebm_speech.options:MFCCOptions")
     register(
@@ -26,6 +26,7 @@ def seqebm_register_frontends(register):
         "seqebm_speech.cepstra:Cepstra",
         "seqebm_speech.cepstra_options:CepstraOptions",
     )
+    register("encoder", "seqebm_speech.encoder:Encoder", "seqebm_speech.options:EncoderOptions")
 
 
 @hookimpl

@@ -19,6 +19,24 @@ def valid(lengths: Tensor, size: int) -> Tensor:
     return torch.arange(size, device=lengths.device)[None, :] < lengths[:, None]
 
 
+def check_lengths(frontend: FrontEnd, signal: Tensor, lengths: Tensor, what: str) -> Tensor:
+    """Lengths on the signal's device. Raises :class:`DataError` for one that is out of range.
+
+    ``what`` is what they count, for the message.
+    """
+    for i, n in enumerate(lengths.tolist()):
+        if n < 1:
+            raise DataError(f"item {i} of the batch has {n} {what}; remove it from the data")
+        if n > signal.shape[1]:
+            raise DataError(f"item {i}: length {n} exceeds its row of {signal.shape[1]}")
+        if n > frontend.limit * frontend.rate:
+            raise DataError(
+                f"item {i} lasts {n / frontend.rate:.1f} s, over the limit of "
+                f"{frontend.limit:g} s; cut it, or raise 'limit' of the front-end"
+            )
+    return lengths.to(signal.device)
+
+
 class NormalisationOptions(Protocol):
     """The options that :class:`Normalised` looks at."""
 
@@ -63,23 +81,6 @@ class Normalised(FrontEnd):
     @abstractmethod
     def _level(self, mean: Tensor) -> Tensor:
         """The part of ``(..., D)`` means that a change of gain alters."""
-
-    def _check_lengths(self, signal: Tensor, lengths: Tensor, what: str) -> Tensor:
-        """Lengths on the signal's device. Raises :class:`DataError` for one that is out of range.
-
-        ``what`` is what they count, for the message.
-        """
-        for i, n in enumerate(lengths.tolist()):
-            if n < 1:
-                raise DataError(f"item {i} of the batch has {n} {what}; remove it from the data")
-            if n > signal.shape[1]:
-                raise DataError(f"item {i}: length {n} exceeds its row of {signal.shape[1]}")
-            if n > self.limit * self.rate:
-                raise DataError(
-                    f"item {i} lasts {n / self.rate:.1f} s, over the limit of {self.limit:g} s; "
-                    "cut it, or raise 'limit' of the front-end"
-                )
-        return lengths.to(signal.device)
 
     def _needs_statistics(self) -> bool:
         how = self.options.normalisation
