@@ -15,7 +15,9 @@ _PATIENCE = 60.0  # seconds after which a log file hears of an epoch that is not
 
 def train_command(
     config: Annotated[Path, typer.Argument(help="The model's YAML config.")],
-    data: Annotated[Path, typer.Option(help="Data directory to train on.")],
+    data: Annotated[
+        list[Path], typer.Option(help="Data directory to train on (may be repeated: all of them).")
+    ],
     exp: Annotated[Path, typer.Option(help="Experiment directory to write, e.g. exp/tdnn.")],
     valid: Annotated[
         Path | None, typer.Option(help="Data directory to report on after each epoch.")

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
@@ -89,7 +89,7 @@ class DataDir:
     """A data directory in memory; iterates over its utterances in byte order of their ids.
 
     Attributes:
-        path: the directory.
+        path: the directory; of several that were joined, the first.
         kind: ``"audio"``, ``"ink"``, ``"image"`` or ``"features"``.
         utterances: sorted by id.
     """
@@ -118,6 +118,32 @@ class DataDir:
         if errors:
             raise DataError(_summary(Path(path), errors))
         return cls(Path(path), scan.kind, tuple(scan.utterances(rate_of)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[DataDir]) -> DataDir:
+        """Several as one.
+
+        Raises :class:`DataError` if there are none, they are of different kinds, or an id is in two
+        of them.
+        """
+        if not parts:
+            raise DataError("no data directory is given; give at least one")
+        found: dict[str, tuple[Path, Utterance]] = {}
+        for part in parts:
+            if part.kind != parts[0].kind:
+                raise DataError(
+                    f"{parts[0].path} holds {parts[0].kind}, but {part.path} {part.kind}; what is "
+                    "joined must be of one kind"
+                )
+            for utterance in part:
+                if utterance.id in found:
+                    raise DataError(
+                        f"utterance {utterance.id} is in {found[utterance.id][0]} and in "
+                        f"{part.path}; give those of one of them other ids, e.g. with a prefix"
+                    )
+                found[utterance.id] = part.path, utterance
+        ordered = sorted(found, key=byte_order)
+        return cls(parts[0].path, parts[0].kind, tuple(found[name][1] for name in ordered))
 
     def __len__(self) -> int:
         return len(self.utterances)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -46,7 +46,7 @@ class Progress:
 
 def train(
     config: Config,
-    data: str | Path | DataDir,
+    data: str | Path | DataDir | Sequence[str | Path | DataDir],
     exp: str | Path,
     valid: str | Path | DataDir | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -55,7 +55,8 @@ def train(
 
     Args:
         config: what to train and how.
-        data: data directory with transcripts; its distinct transcripts are the vocabulary.
+        data: data directory with transcripts, or several; the distinct transcripts are the
+            vocabulary.
         exp: experiment directory: config.yaml, metrics.csv, checkpoints/, model.safetensors.
         valid: data directory to report on after each epoch (never trained on).
         progress: called after every optimiser step and epoch.
@@ -80,7 +81,7 @@ class _Run:
     def __init__(
         self,
         config: Config,
-        data: str | Path | DataDir,
+        data: str | Path | DataDir | Sequence[str | Path | DataDir],
         exp: Path,
         valid: str | Path | DataDir | None,
         progress: Callable[[Progress], None],
@@ -278,5 +279,9 @@ class _Run:
         return model
 
 
-def _load(data: str | Path | DataDir) -> DataDir:
-    return data if isinstance(data, DataDir) else DataDir.load(data)
+def _load(data: str | Path | DataDir | Sequence[str | Path | DataDir]) -> DataDir:
+    if isinstance(data, DataDir):
+        return data
+    if isinstance(data, (str, Path)):
+        return DataDir.load(data)
+    return DataDir.joined([_load(part) for part in data])

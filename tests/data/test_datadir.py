@@ -36,6 +36,22 @@ def test_load(make_dir):
     assert all(u.path.is_file() for u in data)
 
 
+def test_several_are_joined_in_order(tmp_path):
+    def made(name, *ids, kind="audio"):
+        utterances = tuple(Utterance(i, tmp_path / i, "one", name) for i in ids)
+        return DataDir(tmp_path / name, kind, utterances)
+
+    joined = DataDir.joined([made("x", "b", "d"), made("y", "a", "c")])
+    assert [u.id for u in joined] == ["a", "b", "c", "d"]
+    assert joined.speakers == ["x", "y"] and joined.path == tmp_path / "x"
+    with pytest.raises(DataError, match=r"utterance b is in .*x and in .*y; give those"):
+        DataDir.joined([made("x", "b"), made("y", "a", "b")])
+    with pytest.raises(DataError, match=r"x holds audio, but .*y ink"):
+        DataDir.joined([made("x", "b"), made("y", "a", kind="ink")])
+    with pytest.raises(DataError, match="give at least one"):
+        DataDir.joined([])
+
+
 def test_any_order_crlf_bom_and_blanks_are_tolerated(make_dir):
     directory = make_dir(
         wav_scp="c c.f32\na\ta.f32\nb   b.f32",

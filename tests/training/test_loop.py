@@ -46,6 +46,19 @@ def assert_equal(a: dict, b: dict) -> None:
         assert torch.equal(a[name], b[name]), name
 
 
+def test_several_data_directories_are_as_one(tones, tmp_path):
+    data = DataDir.load(tones / "train")
+    parts = [data.where(lambda u, k=k: hash_of(u.id) == k) for k in (0, 1)]
+    assert all(len(part) for part in parts)
+    train(config("training.epochs=1"), data, tmp_path / "a")
+    train(config("training.epochs=1"), parts, tmp_path / "b")
+    assert_equal(weights(tmp_path / "a"), weights(tmp_path / "b"))
+
+
+def hash_of(name: str) -> int:
+    return sum(name.encode()) % 2
+
+
 def test_learns_and_logs(tones, tmp_path):
     exp = tmp_path / "exp"
     model = train(config("training.epochs=12"), tones / "train", exp, tones / "test")

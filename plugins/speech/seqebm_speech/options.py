@@ -408,7 +408,9 @@ class SyntheticDigitsOptions(Options):
     """Options of the preparer ``synthetic_digits``."""
 
     train_speakers: int = Field(default=24, ge=1, le=400, description="speakers for training")
-    test_speakers: int = Field(default=8, ge=1, le=400, description="other speakers for testing")
+    test_speakers: int = Field(
+        default=8, ge=0, le=400, description="other speakers for testing; 0: no such part"
+    )
     repetitions: int = Field(
         default=6, ge=1, le=100, description="utterances of each word and speaker"
     )
@@ -431,3 +433,14 @@ class SyntheticDigitsOptions(Options):
     def _check(self) -> SyntheticDigitsOptions:
         _ordered(self, "snr_db")
         return self
+
+
+class SyntheticWordsOptions(SyntheticDigitsOptions):
+    """Options of the preparer ``synthetic_words``."""
+
+    words: tuple[str, ...] = Field(default=(), description="what is said, and the transcripts")
+    language: str = Field(
+        default="en",
+        pattern="[a-z]{2,3}(-[a-z0-9-]+)?",
+        description="of eSpeak NG, with all its accents, or one: en, en-us, cmn (Mandarin), de",
+    )

@@ -50,3 +50,8 @@ def seqebm_register_preparers(register):
         "seqebm_speech.synthetic:synthetic_digits",
         "seqebm_speech.options:SyntheticDigitsOptions",
     )
+    register(
+        "synthetic_words",
+        "seqebm_speech.synthetic:synthetic_words",
+        "seqebm_speech.options:SyntheticWordsOptions",
+    )

@@ -90,11 +90,17 @@ def synthesise_all(requests: Sequence[Request]) -> tuple[list[np.ndarray], int]:
             return np.split(arrays["samples"], ends[:-1]), int(arrays["rate"])
 
 
-def voices() -> list[str]:
-    """The English languages and accents in the package, sorted, as named by their files."""
-    folder = Path(_paths()[1], "lang", "gmw")
-    names = (p.name.lower() for p in folder.iterdir() if p.name.lower().startswith("en"))
-    return sorted(set(names) - {"en-shaw"})  # Shavian script, not an accent
+def voices(language: str = "en") -> list[str]:
+    """A language and its accents in the package, sorted, as named by their files.
+
+    "en" has "en", "en-us", "en-gb-scotland" and others; "" gives every language. Of a language that
+    is written in several scripts only the usual one is an accent.
+    """
+    names = {p.name.lower() for p in Path(_paths()[1], "lang").glob("*/*")}
+    if not language:
+        return sorted(names)
+    own = {n for n in names if n == language or n.startswith(f"{language}-")}
+    return sorted(own - {"en-shaw", "cmn-latn-pinyin", "yue-latn-jyutping"})
 
 
 def variants() -> list[str]:
@@ -133,7 +139,7 @@ class _Engine:
         self._lock = threading.Lock()
         self._chunks: list[np.ndarray] = []
         self._voice: str | None = None
-        self._known = set(voices()), set(variants())
+        self._known = set(voices("")), set(variants())
         try:
             self._library = ctypes.CDLL(library)
         except OSError as error:

@@ -7,9 +7,16 @@ import numpy as np
 import pytest
 import soundfile
 from seqebm_speech import synthesis
-from seqebm_speech.options import SyntheticDigitsOptions
+from seqebm_speech.options import SyntheticDigitsOptions, SyntheticWordsOptions
 from seqebm_speech.synthesis import Request, synthesise, synthesise_all, variants, voices
-from seqebm_speech.synthetic import MEN, WOMEN, draw_speakers, synthetic_digits, trimmed
+from seqebm_speech.synthetic import (
+    MEN,
+    WOMEN,
+    draw_speakers,
+    synthetic_digits,
+    synthetic_words,
+    trimmed,
+)
 
 from seqebm.data import DataDir
 from seqebm.errors import DataError, PluginError
@@ -119,6 +126,33 @@ def test_corpus(espeak, tmp_path):
     other = options.model_copy(update={"seed": 1})
     synthetic_digits(other)(tmp_path / "c")
     assert digest(tmp_path / "a") != digest(tmp_path / "c")
+
+
+def test_any_words_of_any_language(espeak, tmp_path):
+    options = SyntheticWordsOptions(
+        words=("北京", "背景"), language="cmn", train_speakers=2, test_speakers=0, repetitions=1
+    )
+    written = synthetic_words(options)(tmp_path)
+    assert written == [tmp_path / "train"]
+    data = DataDir.load(written[0])
+    assert sorted(u.text for u in data) == ["北京", "北京", "背景", "背景"]
+    assert {u.id for u in data} == {"syn001-0-0", "syn001-1-0", "syn002-0-0", "syn002-1-0"}
+    assert "2 words" in (tmp_path / "README.txt").read_text()
+    assert voices("cmn") == ["cmn"] and {"en", "en-us"} <= set(voices()) < set(voices(""))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "set 'words' to what"),
+        ({"words": ("yes", " ")}, "set 'words' to what"),
+        ({"words": ("yes", "no", "yes ")}, "'yes' is given twice"),
+        ({"words": ("yes",), "language": "xx"}, "no language 'xx'; it has .*cmn"),
+    ],
+)
+def test_words_that_cannot_be_said_are_named(espeak, tmp_path, options, message):
+    with pytest.raises(DataError, match=message):
+        synthetic_words(SyntheticWordsOptions(**options))(tmp_path)
 
 
 def test_trimmed():
