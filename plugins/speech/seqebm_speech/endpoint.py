@@ -17,6 +17,7 @@ from seqebm_speech.options import EndpointOptions
 
 QUIET_SHARE = 0.1  # of a recording's frames: how loud the room is
 ABOVE_QUIET = 0.25  # of the range between that and the loudest frame
+STEADY_DB, STEADY_MS = 3.0, 200.0  # so long so close to it: a room, and no weak consonant
 NO_RANGE = 6.0  # dB: with less between them nothing is quiet, or everything
 SMOOTHING = 3  # frames
 
@@ -39,8 +40,10 @@ class Cut(NamedTuple):
 def cut(logmel: Tensor, counts: Tensor, options: EndpointOptions, shift_ms: float) -> Cut:
     """Cut off what is quiet before and after what is loud.
 
-    A frame is loud if its power is within ``range_db`` of the loudest one's, and above the quiet
-    tenth of the frames by a quarter of the range between. Stretches of loud frames shorter than
+    A frame is loud if its power is within ``range_db`` of the loudest one's and, where the room is
+    heard, above it by a quarter of the range between. How loud the room is the quiet tenth of the
+    frames tell, if 200 ms of the recording are hardly louder: in a word that was cut tightly that
+    tenth are its own weak consonants, which must stay. Stretches of loud frames shorter than
     ``click_ms`` do not count, if there is a longer one. Around the first and the last loud frame a
     margin is kept; where the recording has none it is filled with its lowest value, so that a word
     that was cut tightly looks like one that was not.
@@ -53,7 +56,8 @@ def cut(logmel: Tensor, counts: Tensor, options: EndpointOptions, shift_ms: floa
     size = logmel.shape[1]
     index = torch.arange(size, device=logmel.device)[None, :]
     inside = index < counts[:, None]
-    loud = _loud(logmel, counts, inside, options.range_db)
+    steady = max(1, round(STEADY_MS / shift_ms))
+    loud = _loud(logmel, counts, inside, options.range_db, steady)
     loud = _without_clicks(loud, max(1, round(options.click_ms / shift_ms)))
     margin = round(options.margin_ms / shift_ms)
     first = torch.where(loud, index, size).amin(1) - margin
@@ -66,7 +70,7 @@ def cut(logmel: Tensor, counts: Tensor, options: EndpointOptions, shift_ms: floa
     return Cut(torch.where(there[..., None], logmel.gather(1, kept), lowest), new, first)
 
 
-def _loud(logmel: Tensor, counts: Tensor, inside: Tensor, range_db: float) -> Tensor:
+def _loud(logmel: Tensor, counts: Tensor, inside: Tensor, range_db: float, steady: int) -> Tensor:
     level = logmel.logsumexp(2) * (10 / math.log(10))
     wide = SMOOTHING // 2
     # The average of what is inside alone, so that padding changes nothing.
@@ -76,7 +80,9 @@ def _loud(logmel: Tensor, counts: Tensor, inside: Tensor, range_db: float) -> Te
     top = level.amax(1, keepdim=True)
     ordered = level.masked_fill(~inside, math.inf).sort(1).values
     quiet = ordered.gather(1, (QUIET_SHARE * (counts[:, None] - 1)).long())
-    threshold = torch.maximum(top - range_db, quiet + ABOVE_QUIET * (top - quiet))
+    room = (inside & (level <= quiet + STEADY_DB)).sum(1, keepdim=True) >= steady
+    above = torch.where(room, quiet + ABOVE_QUIET * (top - quiet), -math.inf)
+    threshold = torch.maximum(top - range_db, above)
     threshold = torch.where(top - quiet < NO_RANGE, -math.inf, threshold)
     return inside & (level >= threshold)
 

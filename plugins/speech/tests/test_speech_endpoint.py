@@ -41,6 +41,8 @@ def found(frames: torch.Tensor, options: EndpointOptions = OPTIONS) -> tuple[int
         ([(30, -90), (20, -20), (15, -90), (20, -20), (30, -90)], (22, 93)),  # a pause within
         ([(30, -90), (40, -20), (30, -60), (30, -90)], (22, 78)),  # breath after it
         ([(40, -20)], (-8, 48)),  # cut tightly
+        ([(8, -45), (30, -20), (10, -48)], (-8, 56)),  # cut tightly, weak consonants at its ends
+        ([(40, -32), (40, -20), (50, -32)], (32, 88)),  # a very noisy room
         ([(2, -90), (3, -20), (2, -90)], (-6, 13)),  # nothing but a click
         ([(1, -20)], (-8, 9)),
     ],
