@@ -211,16 +211,13 @@ class Augment(WaveformAugment):
             "interpolation", (1 - (points - knots).abs()).clamp(min=0), persistent=False
         )
 
-    def frames(self, signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Windows ``(B, T, window)`` at a random shift for each item, and the frame counts."""
-        shift = self.shift * _uniform(*self.options.tempo, len(signal), 1).to(signal.device)
+    def frames(self, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Where windows begin, ``(B, T)``, each item at a shift of its own, and their counts."""
+        shift = self.shift * _uniform(*self.options.tempo, len(lengths), 1).to(lengths.device)
         spare = (lengths - self.window).clamp(min=0)
         counts = (spare / shift[:, 0]).long() + 1
-        index = (torch.arange(int(counts.max()), device=signal.device) * shift).long()
-        index = torch.minimum(index, spare[:, None])
-        windows = signal.unfold(1, self.window, 1)
-        rows = torch.arange(len(signal), device=signal.device)[:, None]
-        return windows[rows, index], counts
+        starts = (torch.arange(int(counts.max()), device=lengths.device) * shift).long()
+        return torch.minimum(starts, spare[:, None]), counts
 
     def warped_filters(self, batch: int) -> Tensor:
         """Mel filters ``(B, bins, mels)``, one random warp of the grid for each item."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +12,33 @@ from torchaudio.functional import create_dct, preemphasis
 from seqebm.hooks import ConfigError, DataError
 from seqebm_speech.augment import Augment, mel_filters
 from seqebm_speech.endpoint import cut
-from seqebm_speech.options import LogMelOptions, MFCCOptions
+from seqebm_speech.options import LogMelOptions, MFCCOptions, PitchOptions
+from seqebm_speech.pitch import DIMENSION, pitch
 from seqebm_speech.statistics import Normalised, check_lengths, valid, with_deltas
 
 TINY = 1e-10  # power below which a band counts as silent
+
+
+class Heard(NamedTuple):
+    """Frames before they are normalised, and where they are from.
+
+    Attributes:
+        frames: ``(B, T, D)``.
+        counts: ``(B,)`` valid ones.
+        first: ``(B,)`` which frame of the recording is the first of them, below 0 in a margin.
+        all_frames: ``(B,)`` frames of the recording.
+        signal: ``(B, N)`` the waveform they were taken from, perturbed in training.
+        lengths: ``(B,)`` its samples.
+        starts: ``(B, T')`` the sample at which each frame of the recording begins.
+    """
+
+    frames: Tensor
+    counts: Tensor
+    first: Tensor
+    all_frames: Tensor
+    signal: Tensor
+    lengths: Tensor
+    starts: Tensor
 
 
 class LogMel(Normalised):
@@ -58,6 +82,8 @@ class LogMel(Normalised):
         self.register_buffer("hann", torch.hann_window(self.window), persistent=False)
         self.augment = Augment(o, self.fft)
         self._register_statistics(self._static_dim() * (1 + o.deltas))
+        if o.pitch is not None:  # has a normalisation of its own
+            self.output_dim += DIMENSION
 
     def _static_dim(self) -> int:
         return self.options.mels
@@ -74,16 +100,22 @@ class LogMel(Normalised):
         """
         # Logarithms of spectra need float32, whatever the precision of the networks behind.
         with torch.autocast(signal.device.type, enabled=False):
-            frames, counts = self._unnormalised(signal, lengths)
-            return self._normalise(frames, counts), counts
+            heard = self._heard(signal, lengths, self.training and self.augment.active)
+            frames = self._normalise(heard.frames, heard.counts)
+            if self.options.pitch is not None:
+                frames = torch.cat([frames, self._pitch(heard, self.options.pitch)], 2)
+            return frames, heard.counts
 
     def _unnormalised(self, signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        heard = self._heard(signal, lengths, self.training and self.augment.active)
+        return heard.frames, heard.counts
+
+    def _heard(self, signal: Tensor, lengths: Tensor, perturbing: bool) -> Heard:
         lengths = self._check(signal, lengths)
         signal = signal.float().masked_fill(~valid(lengths, signal.shape[1]), 0.0)
-        perturbing = self.training and self.augment.active
         if perturbing:
             signal, lengths = self.augment.waveform(signal, lengths)
-        power, counts = self._power(signal, lengths, perturbing)
+        power, counts, starts = self._power(signal, lengths, perturbing)
         if perturbing and self.augment.warps:
             mel = torch.bmm(power, self.augment.warped_filters(len(power)))
         else:
@@ -95,10 +127,25 @@ class LogMel(Normalised):
         logmel = self._floor(logmel, mask)
         if perturbing:
             logmel = self.augment.masks(logmel, counts, mask)
+        all_frames, first = counts, torch.zeros_like(counts)
         if self.options.endpoint is not None:
-            logmel, counts, _ = cut(logmel, counts, self.options.endpoint, self.options.shift_ms)
-        frames = self._static(logmel)
-        return with_deltas(frames, counts, self.options.deltas), counts
+            logmel, counts, first = cut(
+                logmel, counts, self.options.endpoint, self.options.shift_ms
+            )
+        frames = with_deltas(self._static(logmel), counts, self.options.deltas)
+        return Heard(frames, counts, first, all_frames, signal, lengths, starts)
+
+    def _pitch(self, heard: Heard, options: PitchOptions) -> Tensor:
+        """Pitch features of the frames, 0 where the end-pointer filled in margins: (B, T, 3)."""
+        time = torch.arange(heard.frames.shape[1], device=heard.frames.device)
+        source = heard.first[:, None] + time
+        real = (source >= 0) & (source < heard.all_frames[:, None])
+        nearest = torch.minimum(source.clamp(min=0), heard.all_frames[:, None] - 1)
+        starts = heard.starts.gather(1, nearest)
+        found = pitch(
+            heard.signal, heard.lengths, starts + self.window // 2, heard.counts, self.rate, options
+        )
+        return found * real[..., None]
 
     def _check(self, signal: Tensor, lengths: Tensor) -> Tensor:
         if signal.dim() != 2 or lengths.shape != signal.shape[:1]:
@@ -108,20 +155,26 @@ class LogMel(Normalised):
             )
         return check_lengths(self, signal, lengths, "samples")
 
-    def _power(self, signal: Tensor, lengths: Tensor, perturbing: bool) -> tuple[Tensor, Tensor]:
-        """``(B, N)`` -> power spectra ``(B, T, fft / 2 + 1)`` and the frame counts."""
+    def _power(
+        self, signal: Tensor, lengths: Tensor, perturbing: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """``(B, N)`` -> power spectra ``(B, T, fft / 2 + 1)``, frame counts, where frames begin."""
         if self.options.preemphasis:
             signal = preemphasis(signal, self.options.preemphasis)
             signal = signal * valid(lengths, signal.shape[1])
         if (short := self.window - signal.shape[1]) > 0:
             signal = nn.functional.pad(signal, (0, short))
         if perturbing and self.augment.tempos:
-            frames, counts = self.augment.frames(signal, lengths)
+            starts, counts = self.augment.frames(lengths)
+            rows = torch.arange(len(signal), device=signal.device)[:, None]
+            frames = signal.unfold(1, self.window, 1)[rows, starts]
         else:
             counts = (lengths - self.window).clamp(min=0) // self.shift + 1
             frames = signal.unfold(1, self.window, self.shift)[:, : int(counts.max())]
+            starts = torch.arange(frames.shape[1], device=signal.device) * self.shift
+            starts = starts.expand(len(signal), -1)
         spectrum = torch.fft.rfft(frames * self.hann, n=self.fft)
-        return spectrum.real.square() + spectrum.imag.square(), counts
+        return spectrum.real.square() + spectrum.imag.square(), counts, starts
 
     def _floor(self, logmel: Tensor, mask: Tensor) -> Tensor:
         drop = self.options.floor_db * math.log(10) / 10
@@ -140,14 +193,10 @@ class LogMel(Normalised):
     @torch.no_grad()
     def frame_spans(self, signal: Tensor) -> Tensor | None:
         """With an end-pointer, seconds at which each frame begins and ends: ``(T, 2)``."""
-        o = self.options
-        if o.endpoint is None:
+        if self.options.endpoint is None:
             return None
-        power, counts = self._power(signal[None].float(), torch.tensor([len(signal)]), False)
-        logmel = (power @ self.filters).clamp(min=TINY).log()
-        mask = valid(counts, logmel.shape[1])
-        found = cut(self._floor(logmel, mask), counts, o.endpoint, o.shift_ms)
-        frame = int(found.first[0]) + torch.arange(int(found.counts[0]))
+        heard = self._heard(signal[None], torch.tensor([len(signal)]), False)
+        frame = int(heard.first[0]) + torch.arange(int(heard.counts[0]))
         return torch.stack([frame, frame + 1], 1) * self.frame_shift
 
     def extra_repr(self) -> str:

@@ -171,6 +171,21 @@ class EndpointOptions(Options):
     )
 
 
+class PitchOptions(Options):
+    """Options of the pitch features."""
+
+    f_min: float = Field(default=60.0, ge=30.0, le=500.0, description="lowest pitch, Hz")
+    f_max: float = Field(default=400.0, ge=60.0, le=1000.0, description="highest pitch, Hz")
+
+    @model_validator(mode="after")
+    def _check(self) -> PitchOptions:
+        if self.f_min * 1.5 > self.f_max:
+            raise ValueError(
+                f"f_max ({self.f_max:g} Hz) must be at least 1.5 times f_min ({self.f_min:g} Hz)"
+            )
+        return self
+
+
 class LogMelOptions(Options):
     """Options of the front-end ``logmel``."""
 
@@ -206,6 +221,10 @@ class LogMelOptions(Options):
     prior_frames: PriorFrames = 20.0
     endpoint: EndpointOptions | None = Field(
         default=None, description="cut off what is quiet before and after; null: keep all frames"
+    )
+    pitch: PitchOptions | None = Field(
+        default=None,
+        description="append pitch, its slope and voicing, e.g. for languages with tones",
     )
     limit: Limit = 30.0
     augment: AugmentOptions = Field(
