@@ -12,6 +12,8 @@
 #   --stage N, --stop-stage N                        --jobs N          trainings at a time
 #   --tag NAME        results in exp/CORPUS-NAME (use it with --set: other settings, other place)
 #   --robust          also test under silence, hiss, noise, rooms, lines and codecs
+#   --voices N        fsdd: train also on digits of N voices of eSpeak NG (32; 0: none)
+#   --inner           fsdd: leaves two speakers out; how settings are chosen, never what is reported
 #
 # Stages: 1 prepare  2 validate  3 train  4 decode  5 score  6 report and pictures
 # Run again to resume: finished steps leave a .done file and are skipped.
@@ -19,15 +21,16 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 started=$SECONDS
 
-corpus=synthetic source= download=false robust=false stage=1 stop_stage=6 jobs= configs= seeds=0 folds= tag=
+corpus=synthetic source= download=false robust=false inner=false voices=32 stage=1 stop_stage=6 jobs= configs= seeds=0 folds= tag=
 settings=()
 fail() { printf 'run.sh: %s\n' "$*" >&2; exit 1; }
 while [ $# -gt 0 ]; do
   case $1 in
     --download) download=true; shift; continue ;;
     --robust) robust=true; shift; continue ;;
-    -h | --help) sed -n '2,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
-    --corpus | --data | --stage | --stop-stage | --jobs | --configs | --seeds | --folds | --tag | --set)
+    --inner) inner=true; shift; continue ;;
+    -h | --help) sed -n '2,20s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    --corpus | --data | --stage | --stop-stage | --jobs | --configs | --seeds | --folds | --tag | --set | --voices)
       [ $# -ge 2 ] || fail "$1 needs a value" ;;
     *) fail "unknown option $1 (./run.sh --help lists them)" ;;
   esac
@@ -40,6 +43,7 @@ while [ $# -gt 0 ]; do
     --configs) configs=$2 ;;
     --seeds) seeds=$2 ;;
     --folds) folds=$2 ;;
+    --voices) voices=$2 ;;
     --tag) tag=$2 ;;
     --set) settings+=(--set "$2") ;;
   esac
@@ -48,11 +52,14 @@ done
 for number in "$stage" "$stop_stage" ${jobs:+"$jobs"}; do
   case $number in '' | *[!0-9]* | 0) fail "--stage, --stop-stage and --jobs take whole numbers from 1, not '$number'" ;; esac
 done
+case $voices in '' | *[!0-9]*) fail "--voices takes a whole number, not '$voices'" ;; esac
 cd "$here"
+speakers="george jackson nicolas theo yweweler"
 case $corpus in
-  synthetic) folds=${folds:-all} configs=${configs:-"endpoint tdnn_templates dtw_fixed"} ;;
+  synthetic) folds=${folds:-all} configs=${configs:-"tdnn_templates all_frames dtw_fixed"} voices=0 ;;
   fsdd)
-    folds=${folds:-"george jackson nicolas theo yweweler"}
+    $inner && folds=${folds:-"$(set -- $speakers; while [ $# -gt 1 ]; do a=$1; shift; for b; do printf 'inner/%s-%s ' "$a" "$b"; done; done)"}
+    folds=${folds:-$speakers}
     configs=${configs:-"tdnn_templates templates_pooled cnn_baseline dtw_fixed"}
     [ -n "$source" ] || $download || [ -e data/fsdd/.done ] ||
       fail "--corpus fsdd needs --data DIR (the corpus) or --download; see local/README.md"
@@ -64,27 +71,27 @@ for config in $configs; do
 done
 source ../../tools/setup.sh
 
-data=data/$corpus exp=exp/$corpus${tag:+-$tag}
+data=data/$corpus exp=exp/$corpus$($inner && echo -inner)${tag:+-$tag}
 jobs=${jobs:-$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)}
 say() { printf '\n== %s\n' "$*"; }
 wanted() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
 split() { if [ "$1" = all ]; then echo "$data/$2"; else echo "$data/$1/$2"; fi; }
 
-# Every (fold, config, seed) is one experiment, exp/CORPUS/FOLD/CONFIG/seedN.
+# Every (fold, config, seed) is one experiment, exp/CORPUS/FOLD/CONFIG/seedN (inner/A-B: A-B).
 experiments() {
   for seed in $seeds; do for fold in $folds; do for config in $configs; do
-    echo "$fold $config $seed $exp/$fold/$config/seed$seed"
+    echo "$fold $config $seed $exp/${fold#inner/}/$config/seed$seed"
   done; done; done
 }
 
 # What an experiment was made with; a .done file made with something else is not believed.
-made_with() { { cat "conf/$1.yaml" conf/tdnn_templates.yaml; echo "$SETTINGS"; } | cksum; }
+made_with() { { cat "conf/$1.yaml" conf/tdnn_templates.yaml; echo "$SETTINGS $voices"; } | cksum; }
 
 # each STEP: run the function STEP on every experiment, $jobs at a time, once.
 each() {
   step=$1
   export -f "$step" split made_with
-  export data step
+  export data step voices
   SETTINGS=
   [ "${#settings[@]}" -eq 0 ] || SETTINGS=$(printf '%q ' "${settings[@]}")
   THREADS=$(((($(nproc 2>/dev/null || echo 1)) + jobs - 1) / jobs))
@@ -109,8 +116,12 @@ each() {
 # The test speakers are watched while training, never selected on: hence no early stopping.
 train() {
   eval "set -- \"\$@\" $SETTINGS"
-  local fold=$1 config=$2 seed=$3 out=$4; shift 4
-  seqebm train "conf/$config.yaml" --data "$(split "$fold" train)" --valid "$(split "$fold" test)" \
+  local fold=$1 config=$2 seed=$3 out=$4 more=(); shift 4
+  case $voices,$config in
+    0,* | *,dtw_*) ;;   # classic templates are people's recordings
+    *) more=(--data "$data/voices/train") ;;
+  esac
+  seqebm train "conf/$config.yaml" --data "$(split "$fold" train)" ${more[@]+"${more[@]}"} --valid "$(split "$fold" test)" \
     --exp "$out" --set training.seed="$seed" --set training.threads="$THREADS" "$@" \
     --set training.patience=null
 }
@@ -137,6 +148,11 @@ if wanted 1 && [ ! -e "$data/.done" ]; then
     seqebm data prepare fsdd "$data" "${options[@]}"
   fi
   touch "$data/.done"
+fi
+if wanted 1 && [ "$voices" -gt 0 ] && [ "$(cat "$data/voices/.done" 2>/dev/null)" != "$voices" ]; then
+  say "stage 1: $voices voices of eSpeak NG"
+  seqebm data prepare synthetic_digits "$data/voices" --set "train_speakers=$voices" --set test_speakers=0
+  echo "$voices" >"$data/voices/.done"
 fi
 if wanted 1 && $robust; then
   for fold in $folds; do

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 
 from seqebm.hooks import DataError, Utterance, some, write_data_dir
@@ -30,10 +31,11 @@ def fsdd(options: FSDDOptions) -> Callable[[Path], list[Path]]:
 
     The recordings ``{digit}_{speaker}_{index}.wav`` come from ``options.source``: a directory that
     holds them or ``recordings/``, or an archive (.tar.gz), unpacked to ``destination/wav``; only
-    files of such names are taken from it, whatever their folder. For each speaker there will
-    be ``destination/SPEAKER/test`` with what that speaker said, and ``.../train`` with the rest;
-    utterance ids are ``speaker-digit-index``. Files of other names and unreadable wavs are left out
-    and reported.
+    files of such names are taken from it, whatever their folder. For each speaker there will be
+    ``destination/SPEAKER/test`` with what that speaker said, and ``.../train`` with the rest, and
+    for each two ``destination/inner/A-B`` alike, to choose settings: those for A by how B is
+    recognised without both, and the reverse. Utterance ids are ``speaker-digit-index``. Files of
+    other names and unreadable wavs are left out and reported.
 
     Returns the function ``prepare(destination)``, which returns the data directories written.
 
@@ -53,12 +55,15 @@ def fsdd(options: FSDDOptions) -> Callable[[Path], list[Path]]:
                 f"fsdd: all recordings are of {' '.join(speakers)}; leaving one speaker out needs "
                 "at least two"
             )
+        folds = {speaker: (speaker,) for speaker in speakers}
+        if len(speakers) > 2:  # or nobody would be left to train on
+            folds |= {f"inner/{a}-{b}": (a, b) for a, b in combinations(speakers, 2)}
         written = []
-        for speaker in speakers:
+        for fold, left_out in folds.items():
             for part in ("train", "test"):
-                chosen = [u for u in utterances if (u.speaker == speaker) == (part == "test")]
-                write_data_dir(destination / speaker / part, chosen)
-                written.append(destination / speaker / part)
+                chosen = [u for u in utterances if (u.speaker in left_out) == (part == "test")]
+                write_data_dir(destination / fold / part, chosen)
+                written.append(destination / fold / part)
         logger.info("fsdd: %d recordings, %d folds", len(utterances), len(speakers))
         return written
 

@@ -131,7 +131,7 @@ class Normalised(FrontEnd):
         was_training = self.training
         self.eval()
         count = 0
-        total = square = torch.zeros(self.output_dim, dtype=torch.float64)
+        total = square = torch.zeros(len(self.mean), dtype=torch.float64)
         for signal, lengths in batches:
             frames, counts = self._unnormalised(
                 signal.to(self.mean.device), lengths.to(self.mean.device)

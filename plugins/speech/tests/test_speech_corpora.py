@@ -31,9 +31,13 @@ def archive_of(folder, path, inside="free-spoken-digit-dataset-1.0.10/recordings
 
 
 def check(destination, written):
-    assert written == [
-        destination / s / part for s in ("george", "jackson", "theo") for part in ("train", "test")
-    ]
+    pairs = ("george-jackson", "george-theo", "jackson-theo")
+    folds = ("george", "jackson", "theo", *(f"inner/{pair}" for pair in pairs))
+    assert written == [destination / f / part for f in folds for part in ("train", "test")]
+    for pair in pairs:
+        parts = [DataDir.load(destination / "inner" / pair / p) for p in ("test", "train")]
+        assert parts[0].speakers == pair.split("-") and len(parts[0]) == 8
+        assert len(parts[1]) == 4 and not set(parts[1].speakers) & set(parts[0].speakers)
     for speaker in ("george", "jackson", "theo"):
         train = DataDir.load(destination / speaker / "train")
         test = DataDir.load(destination / speaker / "test")

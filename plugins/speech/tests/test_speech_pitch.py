@@ -133,6 +133,15 @@ def test_it_is_a_sound_front_end():
     assert_sound(check("frontends", "mfcc", pitch={}, endpoint={}, normalisation="utterance_mean"))
 
 
+def test_statistics_of_the_corpus_leave_it_alone():
+    signal = voice(np.linspace(120, 240, 6000), 8000)[None]
+    front = LogMel(LogMelOptions(pitch={})).eval()  # normalisation: utterance_map
+    front.fit([(signal, torch.tensor([6000]))])
+    plain = LogMel(LogMelOptions(pitch={}, normalisation="none")).eval()
+    first, second = (f(signal, torch.tensor([6000]))[0][..., -3:] for f in (front, plain))
+    assert torch.equal(first, second) and front.output_dim == first.shape[-1] + 40
+
+
 def test_bounds_are_checked():
     with pytest.raises(ConfigError, match=r"f_max \(100 Hz\) must be at least 1.5 times"):
         check("frontends", "logmel", pitch={"f_min": 90, "f_max": 100})

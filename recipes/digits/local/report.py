@@ -15,6 +15,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from seqebm.data import read_text
+
 SYNTHETIC = (
     "**The corpus is synthetic**: digits spoken by eSpeak NG, made on this machine. These figures "
     "show that the recipe works; they say nothing about real speech.\n"
@@ -77,6 +79,32 @@ def robustness(exp: Path) -> list[str]:
     return lines
 
 
+def inner(exp: Path) -> list[str]:
+    """Accuracy on the inner folds, for each speaker who is to be reported.
+
+    A column holds the settings' score for its speaker: the mean accuracy on each other speaker,
+    of models that heard neither. The best config of a column was chosen without its speaker.
+    """
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for place in sorted(exp.glob("*-*/*/seed*/decode")):
+        reference = read_text(place / "ref.txt", "reference")
+        hypothesis = read_text(place / "hyp.txt", "hypothesis file")
+        first, second = place.parts[-4].split("-")
+        for reported, heard in ((first, second), (second, first)):
+            right = [hypothesis.get(u) == w for u, w in reference.items() if u.startswith(heard)]
+            found[place.parts[-3]][reported].append(float(np.mean(right)))
+    speakers = sorted({speaker for row in found.values() for speaker in row})
+    if not speakers:
+        return []
+    lines = ["", f"| inner accuracy %, for | {' | '.join(speakers)} | mean |"]
+    lines.append(f"|---|{'---|' * (len(speakers) + 1)}")
+    for config, row in found.items():
+        means = [float(np.mean(row[s])) if s in row else np.nan for s in speakers]
+        cells = " | ".join(f"{100 * m:.1f}" for m in (*means, np.nanmean(means)))
+        lines.append(f"| {config} | {cells} |")
+    return lines
+
+
 def draw(found: dict[str, dict[int, dict[str, float]]], path: Path) -> None:
     """Every experiment as a dot, by config."""
     figure, axes = plt.subplots(figsize=(1.6 + 1.5 * len(found), 4.5), layout="constrained")
@@ -108,6 +136,7 @@ def main() -> None:
             SYNTHETIC if options.corpus == "synthetic" else "",
             *table(options.exp, found),
             *robustness(options.exp),
+            *inner(options.exp),
         ]
     )
     (options.exp / "results.md").write_text(text.lstrip() + "\n", encoding="utf-8")
