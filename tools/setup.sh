@@ -22,8 +22,9 @@ _seqebm_setup() (
   cd "$root" || exit 1
 
   # Everything that is installed comes from these; one pip call, so that torch and torchaudio,
-  # which must match, are resolved together.
-  packages=(-e ".[dev]" -e "plugins/speech[synthesis]" -e "plugins/ink[synthesis,wordlist]")
+  # which must match, are resolved together. Compatible mode: the checkout itself is on the path, and
+  # is found before a folder of the same name is taken for a package, in the folder above it.
+  packages=(--config-settings editable_mode=compat -e ".[dev]" -e "plugins/speech[synthesis]" -e "plugins/ink[synthesis,wordlist]")
   manifests=(pyproject.toml plugins/speech/pyproject.toml plugins/ink/pyproject.toml)
   minimum="3.11"
   suitable="import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"

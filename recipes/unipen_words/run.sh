@@ -51,12 +51,13 @@ if wanted 1; then
   for part in train_dev dev test; do seqebm data validate "$data/$part"; done
 fi
 
-# trained CONFIG OUT DATA SETTINGS...
+# trained CONFIG OUT DATA SETTINGS...: its own settings come last, so that those of the command line
+# do not undo what makes it what it is ("before" has 0 epochs).
 trained() {
   local config=$1 out=$2 from=$3; shift 3
   say "train $out (progress in $out/train.log)"
   once "$out" train seqebm train "conf/$config.yaml" --data "$from" --exp "$out" \
-    --set training.seed="$seed" "$@" ${settings[@]+"${settings[@]}"}
+    ${settings[@]+"${settings[@]}"} --set training.seed="$seed" "$@"
 }
 
 # decoded MODEL NAME PART OPTIONS...: MODEL/PART-NAME, with its score.

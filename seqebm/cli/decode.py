@@ -86,6 +86,13 @@ def decode_command(
         bool | None,
         typer.Option(help="Word strings: how sure it is; default: unless there is a --beam."),
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Other than in training: frontend.key=value or inference.key=value (repeatable).",
+        ),
+    ] = None,
 ) -> None:
     """Recognise files (audio, ink or features: what the model reads) or a data directory.
 
@@ -111,7 +118,7 @@ def decode_command(
     from seqebm.decoding.batches import files_as_utterances
     from seqebm.models import Recognizer
 
-    recognizer = Recognizer.load(model)
+    recognizer = Recognizer.load(model, settings=settings or ())
     utterances = list(DataDir.load(data)) if data else files_as_utterances(files or [])
     if plot is not None and recognizer.lattice.answers == "string":
         nbest = nbest or _DRAWN

@@ -22,7 +22,7 @@ from seqebm.lattices.base import Lattice
 from seqebm.losses.base import Loss
 from seqebm.models import storage
 from seqebm.models.allowance import Allowance
-from seqebm.models.config import SECTIONS, Config, parse_config
+from seqebm.models.config import SECTIONS, Config, override, parse_config
 
 logger = logging.getLogger(__name__)
 
@@ -182,15 +182,27 @@ class Recognizer(nn.Module):
         return {"config": self.config.model_dump(), "vocabulary": list(self.vocabulary)}
 
     @classmethod
-    def load(cls, path: str | Path, device: str | torch.device = "cpu") -> Recognizer:
+    def load(
+        cls,
+        path: str | Path,
+        device: str | torch.device = "cpu",
+        settings: Sequence[str] = (),
+    ) -> Recognizer:
         """Read a model from its directory or file, in evaluation mode.
+
+        Args:
+            path: its directory, or file.
+            device: where to put it.
+            settings: ``frontend.key=value`` or ``inference.key=value``: what a trained model may
+                do otherwise than it was trained to, e.g. ``frontend.limit=120``.
 
         A checkpoint is taken, too (its averaged weights, if it has any), and the newest one of a
         directory whose training has not come to its end, each with a warning.
 
         Raises:
             ModelError: missing, truncated, from another format version, or not a model.
-            ConfigError: it uses a component that no installed plugin registers.
+            ConfigError: it uses a component that no installed plugin registers, or a setting is of
+                another section, unknown, or out of range.
         """
         path = Path(path)
         file = _model_file(path) if path.is_dir() else path
@@ -198,6 +210,8 @@ class Recognizer(nn.Module):
         tensors, description = _of_checkpoint(tensors, description, file)
         size = sum(tensor.nbytes for tensor in tensors.values())
         model = cls.from_description(description, str(file), size)
+        if settings:
+            model = cls(_otherwise(model.config, settings), model.vocabulary)
         model.load_tensors(tensors, str(file))
         return model.to(device).eval()
 
@@ -244,9 +258,21 @@ class Recognizer(nn.Module):
             self.load_state_dict(tensors)
         except RuntimeError as error:
             raise ModelError(
-                f"{where}: its tensors do not fit this version of the model ({error}). "
-                "Train again, or use the seqebm version that wrote it."
+                f"{where}: its tensors do not fit this version of the model, or these settings "
+                f"({error}). Train again, or use the seqebm version that wrote it."
             ) from None
+
+
+def _otherwise(config: Config, settings: Sequence[str]) -> Config:
+    """A trained model's config with other settings of what has no parameters."""
+    for setting in settings:
+        section, _, key = setting.partition("=")[0].partition(".")
+        if section not in ("frontend", "inference") or key in ("", "name"):
+            raise ConfigError(
+                f"--set {setting!r}: a trained model takes options of frontend and inference only, "
+                "e.g. frontend.limit=120; others need another training"
+            )
+    return parse_config(override(config.model_dump(), settings), "--set")
 
 
 def _model_file(directory: Path) -> Path:

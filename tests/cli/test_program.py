@@ -91,6 +91,19 @@ def test_decode_files(exp, tones, tmp_path):
     assert rows[0]["word"] in result.stdout, "the good file is still answered"
 
 
+def test_decode_otherwise_than_trained(exp, tones, tmp_path):
+    wav = next((tones / "wav").glob("*.wav"))
+    decode = ("decode", "--model", exp, wav, "--json")
+    plain, sharp = (
+        json.loads(run(*decode, *more).stdout) for more in ((), ("--set", "inference.beta=40"))
+    )
+    assert plain["word"] == sharp["word"] and plain["energies"] != sharp["energies"]
+    assert_fails(run(*decode, "--set", "frontend.limit=0.01"), "over the limit of 0.01 s")
+    assert_fails(run(*decode, "--set", "lattice.count=3"), "options of frontend and inference only")
+    assert_fails(run(*decode, "--set", "frontend.limt=3"), "frontend.limt: unknown key")
+    assert_fails(run(*decode, "--set", "frontend.mels=8"), "do not fit", "or these settings")
+
+
 def test_enrol_and_forget(exp, tones, tmp_path):
     wavs = sorted((tones / "wav").glob("train-up-*"))[:3]
     mine = tmp_path / "mine"

@@ -36,7 +36,9 @@ class UnipenOptions(Options):
         default="any", description="words of category 6: lower: a to z only; letters: A to z"
     )
     bad: bool = Field(default=False, description="keep what the corpus marks as BAD")
-    test_share: float = Field(default=0.25, gt=0, lt=1, description="of the writers, for test")
+    test_share: float = Field(
+        default=0.25, ge=0, le=1, description="of the writers, for test; 1: all, there is no train"
+    )
     dev_share: float = Field(
         default=0.0, ge=0, lt=1, description="of the training writers, for dev; 0: none"
     )

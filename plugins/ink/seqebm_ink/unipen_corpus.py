@@ -63,7 +63,8 @@ def unipen(options: UnipenOptions) -> Callable[[Path], list[Path]]:
 
     ==================  =======================================================================
     ``train``, ``test``  of kind ink; no writer is in both. A writer is in test by a hash of the
-                        name alone, hence on the same side in every category.
+                        name alone, hence on the same side in every category. With a
+                        ``test_share`` of 1 there is no ``train``, with 0 no ``test``.
     ``train_dev``,      ``train`` without, and only, some of its writers (if ``dev_share``)
     ``dev``
     ``report.md``       how many were kept, by provider and writer, and what was skipped and why
@@ -90,7 +91,7 @@ def unipen(options: UnipenOptions) -> Callable[[Path], list[Path]]:
             )
         parts = {
             part: [s for s in samples if part in parts_of(s.writer, options)]
-            for part in ("train", "test", *(("train_dev", "dev") if options.dev_share else ()))
+            for part in _parts(options)
         }
         written = []
         for part, own in parts.items():
@@ -122,6 +123,17 @@ def parts_of(writer: str, options: UnipenOptions) -> tuple[str, ...]:
     if place < options.test_share + options.dev_share * (1 - options.test_share):
         return ("train", "dev")
     return ("train", "train_dev")
+
+
+def _parts(options: UnipenOptions) -> list[str]:
+    """The data directories that there will be."""
+    parts = {
+        "train": options.test_share < 1,
+        "test": options.test_share > 0,
+        "train_dev": options.test_share < 1 and options.dev_share > 0,
+        "dev": options.test_share < 1 and options.dev_share > 0,
+    }
+    return [part for part, wanted in parts.items() if wanted]
 
 
 def _root(options: UnipenOptions, destination: Path) -> Path:
@@ -224,7 +236,7 @@ def _summary(report: Report, parts: dict[str, list[Sample]], options: UnipenOpti
     lines += ["", "| provider | kept | train writers | test writers |", "|---|---|---|---|"]
     for provider, count in sorted(report.kept.items()):
         writers = [
-            len({s.writer for s in parts[part] if s.provider == provider})
+            len({s.writer for s in parts.get(part, ()) if s.provider == provider})
             for part in ("train", "test")
         ]
         lines.append(f"| {provider} | {count} | {writers[0]} | {writers[1]} |")

@@ -60,6 +60,16 @@ def test_words_of_unipen_with_writers_disjoint(tmp_path):
     }
 
 
+@pytest.mark.parametrize(("share", "part"), [(1, "test"), (0, "train")])
+def test_all_writers_may_be_in_one_part(tmp_path, share, part):
+    root = corpus(tmp_path / "c")
+    both = prepare(root, tmp_path / "b")
+    parts = prepare(root, tmp_path / "d", test_share=share)
+    assert list(parts) == [part]
+    assert len(parts[part]) == len(both["train"]) + len(both["test"])
+    assert f"| {part} | {len(parts[part])} |" in (tmp_path / "d/report.md").read_text()
+
+
 def test_what_is_skipped_is_told(tmp_path):
     prepare(corpus(tmp_path / "c"), tmp_path / "d", labels="lower", per_writer=1)
     report = (tmp_path / "d/report.md").read_text()
