@@ -1,22 +1,24 @@
 # What recipes share: options, stages, and steps that are done once. Source it, do not run it.
 #
 # A recipe sets its defaults, calls `options "$@"`, then sources tools/setup.sh. It gets:
-#   source audio download stage stop_stage tag configs seeds settings[]   from the command line
+#   source audio download robust stage stop_stage tag configs seeds settings[]   from the command line
 #                   and a variable for each name in `own_options` ("sets" for --sets VALUE);
 #                   those that are also in `own_paths` are made absolute
 #   wanted N        is stage N to be run?
 #   once DIR STEP CMD...   run CMD, output in DIR/STEP.log; skipped if it was done before with the
 #                   same command and the same configs (DIR/.done_STEP)
+#   troubled MODEL DATA   decode and score DATA, and it under every trouble, in MODEL/robust; a table
 
 fail() { printf 'run.sh: %s\n' "$*" >&2; exit 1; }
 say() { printf '\n== %s\n' "$*"; }
 wanted() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
 
 options() {
-  source= audio= download=false stage=1 stop_stage=${stop_stage:-9} tag= settings=()
+  source= audio= download=false robust=false stage=1 stop_stage=${stop_stage:-9} tag= settings=()
   while [ $# -gt 0 ]; do
     case $1 in
       --download) download=true; shift; continue ;;
+      --robust) robust=true; shift; continue ;;
       -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit 0 ;;
       --data | --audio | --stage | --stop-stage | --tag | --configs | --seeds | --set)
         [ $# -ge 2 ] || fail "$1 needs a value" ;;
@@ -91,4 +93,19 @@ once() {
   fi
   echo "$made" >"$dir/.done_$step"
   echo "  $dir: $step done ($(summary "$dir/$step.log"))"
+}
+
+# troubled MODEL DATA: decode and score DATA as it is and under each trouble, made once beside it.
+troubled() {
+  local model=$1 data=$2 place name
+  once "$data-troubles" prepare seqebm data prepare troubles "$data-troubles" --set "source=$data"
+  for place in "$data" "$data-troubles"/*/; do
+    name=clean
+    [ "$place" = "$data" ] || name=$(basename "$place")
+    once "$model/robust/$name" decode seqebm decode --model "$model" --data "$place" \
+      --output "$model/robust/$name"
+    once "$model/robust/$name" score seqebm score "$model/robust/$name" \
+      --json "$model/robust/$name/score.json" --bootstrap 0
+  done
+  python ../troubles.py "$model"
 }

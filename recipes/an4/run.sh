@@ -4,6 +4,7 @@
 #
 #   ./run.sh --data DIR        the corpus: a directory with etc/ and feat/, or its archive (.tar.gz)
 #   ./run.sh --data DIR --audio DIR   also decode the wavs of DIR through our own front-end
+#   ./run.sh --data DIR --audio DIR --robust   these also under silence, noise, rooms, lines, codecs
 #
 # Options: --configs "phone_nll phone_mce"  of conf/      --seeds "0 1 2"
 #          --set KEY=VALUE  --tag NAME (results in exp-NAME)  --stage N  --stop-stage N
@@ -50,6 +51,7 @@ if wanted 5 && [ -e data/wav_test ]; then
   once "$first" wavs seqebm decode --model "$first" --data data/wav_test --output "$first/wavs"
   seqebm score "$first/wavs"
   python local/agreement.py "$first/decode/hyp.txt" "$first/wavs/hyp.txt"
+  if $robust; then troubled "$first" data/wav_test; fi
 fi
 if wanted 6; then
   say "stage 6: report"

@@ -13,9 +13,9 @@
 set -euo pipefail
 started=$SECONDS
 configs="templates templates_pooled convnet hmm dtw_fixed" seeds=0 folds="0 1 2 3 4" jobs= stop_stage=4
-robust=false inner=false rest=()
+inner=false rest=()
 for word in "$@"; do
-  case $word in --robust) robust=true ;; --inner) inner=true ;; *) rest+=("$word") ;; esac
+  case $word in --inner) inner=true ;; *) rest+=("$word") ;; esac
 done
 own_options="folds jobs"
 source "$(dirname "${BASH_SOURCE[0]}")/../steps.sh"

@@ -3,6 +3,7 @@
 #
 #   ./run.sh --data DIR     the corpus: waves_yesno/, or the archive waves_yesno.tar.gz
 #   ./run.sh --download     fetch it first (4.7 MB)
+#   ./run.sh --data DIR --robust   also under silence, hiss, noise, rooms, lines and codecs
 #
 # Options: --configs "hmm ctc"  --set KEY=VALUE  --tag NAME (results in exp-NAME)
 #          --stage N  --stop-stage N
@@ -28,6 +29,7 @@ for config in $configs; do
     say "stage 3: decode and score $config"
     once "$out" decode seqebm decode --model "$out" --data data/test --output "$out/decode"
     seqebm score "$out/decode" --json "$out/score.json"
+    if $robust; then troubled "$out" data/test; fi
   fi
 done
 if wanted 4; then

@@ -55,7 +55,7 @@ def fsdd(options: FSDDOptions) -> Callable[[Path], list[Path]]:
                 f"fsdd: all recordings are of {' '.join(speakers)}; leaving one speaker out needs "
                 "at least two"
             )
-        folds = {speaker: (speaker,) for speaker in speakers}
+        folds: dict[str, tuple[str, ...]] = {speaker: (speaker,) for speaker in speakers}
         if len(speakers) > 2:  # or nobody would be left to train on
             folds |= {f"inner/{a}-{b}": (a, b) for a, b in combinations(speakers, 2)}
         written = []

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import soundfile
@@ -126,7 +126,9 @@ TROUBLES: dict[str, Callable[[Samples, int, np.random.Generator], Sound]] = {
 def troubles(options: TroublesOptions) -> Callable[[Path], list[Path]]:
     """Make ``destination/TROUBLE`` of a data directory of audio, for each of :data:`TROUBLES`.
 
-    Ids, transcripts and speakers stay; the recordings are new files in ``destination/TROUBLE/wav``.
+    Ids, transcripts, speakers and kind stay (of kind features are audio files whose features are
+    computed when they are read, as the reader ``cepstra`` does); the recordings are new files in
+    ``destination/TROUBLE/wav``.
     The same options give the same files.
 
     Returns the function ``prepare(destination)``, which returns the data directories written.
@@ -139,7 +141,8 @@ def troubles(options: TroublesOptions) -> Callable[[Path], list[Path]]:
         if options.source is None:
             raise DataError("troubles: no source given; set 'source' to a data directory of audio")
         data = DataDir.load(options.source)
-        if data.kind != "audio":
+        kind: Literal["audio", "features"] = "features" if data.kind == "features" else "audio"
+        if data.kind != kind:
             raise DataError(f"troubles: {options.source} holds {data.kind}, not audio")
         if unknown := [name for name in options.only if name not in TROUBLES]:
             known = ", ".join(TROUBLES)
@@ -158,7 +161,7 @@ def troubles(options: TroublesOptions) -> Callable[[Path], list[Path]]:
                 rng = np.random.default_rng([options.seed, zlib.crc32(utterance.id.encode())])
                 path = _write(folder / "wav" / utterance.id, TROUBLES[name](samples, rate, rng))
                 changed.append(replace(utterance, path=path, start=None, stop=None, channel=None))
-            write_data_dir(folder, changed)
+            write_data_dir(folder, changed, kind)
             written.append(folder)
         return written
 

@@ -56,6 +56,18 @@ def test_every_trouble_keeps_ids_words_and_speakers(tmp_path, source):
             assert (utterance.start, utterance.channel) == (None, None)
 
 
+def test_audio_whose_features_are_computed_stays_of_kind_features(tmp_path, source):
+    data = DataDir.load(source[0])
+    listed = write_data_dir(tmp_path / "f", [u for u in data if u.channel is None], "features")
+    made = troubles(TroublesOptions(source=listed.path, only=("silence",)))(tmp_path / "out")
+    spoilt = DataDir.load(made[0])
+    assert spoilt.kind == "features"
+    assert soundfile.info(spoilt.utterances[0].path).duration == pytest.approx(1.3)
+    write_data_dir(tmp_path / "ink", data, "ink")
+    with pytest.raises(DataError, match="holds ink, not audio"):
+        troubles(TroublesOptions(source=tmp_path / "ink"))(tmp_path / "out")
+
+
 @pytest.mark.parametrize("name", ["silence", "hiss", "noise20", "noise10", "noise5"])
 def test_silence_and_noise_are_around_the_word(tmp_path, source, name):
     make(tmp_path, source, only=(name,))
