@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import torch
@@ -37,3 +38,16 @@ class Pooled(AnswerSet):
         mean = torch.where(valid, features, 0.0).sum(1) / lengths[:, None]
         maximum = features.masked_fill(~valid, -math.inf).amax(1)
         return -self.linear(self.dropout(torch.cat([mean, maximum], dim=1)))
+
+    @torch.no_grad()
+    def without(self, word: str) -> Pooled:
+        """Without a word's row: what the others score stays as it is."""
+        kept = [i for i in range(len(self.vocabulary)) if i != self.index(word)]
+        other = copy.deepcopy(self)
+        other.linear = nn.Linear(
+            self.linear.in_features, len(kept), device=self.linear.weight.device
+        )
+        other.linear.weight.copy_(self.linear.weight[kept])
+        other.linear.bias.copy_(self.linear.bias[kept])
+        other._rename(tuple(self.vocabulary[i] for i in kept))
+        return other.train(self.training)

@@ -91,11 +91,26 @@ def test_what_cannot_be_done_is_named(model, tones, tmp_path):
         forget(model, model.vocabulary[0])
 
 
-def test_a_lattice_that_must_be_trained(tones, tmp_path):
+def test_pooling_does_without_a_word_but_has_to_be_trained_with_one(tones, tmp_path):
     config = parse_config({**TINY, "lattice": "pooled", "training": {"epochs": 1}})
     model = train(config, tones / "train", tmp_path / "exp")
     with pytest.raises(UnsupportedError, match="Pooled has to be trained with its words"):
         enrol(model, "x", [spoken("up", 0)])
+    smaller = forget(model, model.vocabulary[1])
+    assert smaller.vocabulary == (model.vocabulary[0], *model.vocabulary[2:])
+    signal = spoken("up", 0)
+    heard = (signal[None], torch.tensor([len(signal)]))
+    before, after = (m.energies(*heard).values(2.0)[0] for m in (model, smaller))
+    torch.testing.assert_close(after, before[[0, *range(2, len(before))]])
+    smaller.save(tmp_path / "smaller")
+    again = Recognizer.load(tmp_path / "smaller")
+    torch.testing.assert_close(again.energies(*heard).values(2.0)[0], after)
+
+
+def test_a_lattice_that_must_be_trained(tones, tmp_path):
+    lattice = {"name": "hmm", "lexicon": "words", "states": 2}
+    config = parse_config({**TINY, "lattice": lattice, "training": {"epochs": 0}})
+    model = train(config, tones / "train", tmp_path / "exp")
     with pytest.raises(UnsupportedError, match="to do without a word"):
         forget(model, model.vocabulary[0])
 
