@@ -28,7 +28,8 @@ BETA = 20.0  # inverse temperature
 MOVE = 1.0  # energy of an octave from one frame to the next, squared octaves
 LONG = 0.1  # what a lag of one window costs: of equal lags, and their multiples, the shortest
 QUIET = 0.02  # of the mean energy of a window; what is weaker counts as less periodic
-SCALE = 4.0  # of octaves: tones span a half
+# Tones span half an octave: scaled to be of the size of log energies, which networks listen to.
+OCTAVE, VOICED = 20.0, 5.0
 
 
 def pitch(
@@ -48,8 +49,8 @@ def pitch(
         options: see :class:`seqebm_speech.options.PitchOptions`.
 
     Returns ``(B, T, 3)``: octaves above the utterance's mean pitch (weighted with the voicing) and
-    their change over 40 ms, both times the voicing and :data:`SCALE`; and the voicing, 0 to 1. They
-    are zero past the ends.
+    their change over 40 ms, both times the squared voicing and :data:`OCTAVE`; and the voicing, 0
+    to :data:`VOICED`. They are zero past the ends.
     """
     lags = _lags(options).to(signal.device)
     alike = self_similarity(signal, lengths, centres, rate, lags)
@@ -65,7 +66,7 @@ def pitch(
     later = torch.minimum(time[None, :] + 2, counts[:, None] - 1)
     earlier = (time - 2).clamp(min=0).expand_as(later)
     slope = (octaves.gather(1, later) - octaves.gather(1, earlier)) * weight
-    return torch.stack([SCALE * above, SCALE * slope, voicing], 2) * inside[..., None]
+    return torch.stack([OCTAVE * above, OCTAVE * slope, VOICED * voicing], 2) * inside[..., None]
 
 
 def _lags(options: PitchOptions) -> Tensor:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqebm_speech.frontend import LogMel
 from seqebm_speech.options import LogMelOptions, PitchOptions
-from seqebm_speech.pitch import BETA, SCALE, pitch, posteriors
+from seqebm_speech.pitch import BETA, OCTAVE, VOICED, pitch, posteriors
 
 from seqebm.errors import ConfigError
 from seqebm.testing import assert_sound, check
@@ -49,13 +49,13 @@ def test_the_pitch_of_a_glide_is_found(rate, first, last, snr_db):
     n = rate
     truth = first * (last / first) ** (np.arange(n) / n)
     found, centres = features(voice(truth, rate, snr_db), rate)
-    voicing = found[:, 2].numpy()
+    voicing = found[:, 2].numpy() / VOICED
     assert voicing.mean() > (0.5 if snr_db == 0 else 0.8)
-    octaves = found[:, 0].numpy() / SCALE / voicing**2
+    octaves = found[:, 0].numpy() / OCTAVE / voicing**2
     expected = np.log2(truth[centres])
     expected -= (expected * voicing**2).sum() / (voicing**2).sum()
     assert np.abs(octaves - expected).max() < 0.1  # a semitone is 0.083
-    slope = found[5:-5, 1].numpy() / SCALE / voicing[5:-5] ** 2
+    slope = found[5:-5, 1].numpy() / OCTAVE / voicing[5:-5] ** 2
     # over 40 ms, in steps of the grid
     assert abs(slope.mean() - np.log2(last / first) * 0.04) < 0.01
 
@@ -63,15 +63,15 @@ def test_the_pitch_of_a_glide_is_found(rate, first, last, snr_db):
 def test_noise_has_no_voice():
     torch.manual_seed(0)
     found, _ = features(0.1 * torch.randn(8000), 8000)
-    assert found[:, 2].mean() < 0.5
+    assert found[:, 2].mean() < 0.5 * VOICED
     loud = voice(np.full(8000, 150.0), 8000)
-    assert features(loud, 8000)[0][:, 2].mean() > 0.9
+    assert features(loud, 8000)[0][:, 2].mean() > 0.9 * VOICED
 
 
 def test_the_level_changes_nothing_and_silence_is_none():
     signal = voice(np.linspace(120, 180, 8000), 8000)
     torch.testing.assert_close(
-        features(signal, 8000)[0], features(signal * 1e-3, 8000)[0], atol=1e-3, rtol=0
+        features(signal, 8000)[0], features(signal * 1e-3, 8000)[0], atol=5e-3, rtol=0
     )
     assert not features(torch.zeros(8000), 8000)[0].any()
 
@@ -107,7 +107,7 @@ def test_padding_and_company_change_nothing(sizes, extra, seed):
     for i, signal in enumerate(signals):
         alone, count = front(signal[None], torch.tensor([len(signal)]))
         assert count.item() == counts[i].item()
-        torch.testing.assert_close(together[i, : counts[i]], alone[0], atol=2e-3, rtol=0)
+        torch.testing.assert_close(together[i, : counts[i]], alone[0], atol=1e-2, rtol=0)
         assert not together[i, counts[i] :].any()
 
 
@@ -123,7 +123,7 @@ def test_in_training_it_follows_the_perturbed_waveform():
     plain, _ = front.eval()(signal, torch.tensor([12000]))
     assert counts.tolist() == pytest.approx([148 / 1.1], abs=2)
     above = [frames[0, :, -3].max().item() for frames in (perturbed, plain)]
-    assert above[0] == pytest.approx(above[1], abs=0.25)
+    assert above[0] == pytest.approx(above[1], abs=0.06 * OCTAVE)
     slopes = [frames[0, 20:-20, -2].mean().item() for frames in (perturbed, plain)]
     assert slopes[0] == pytest.approx(1.1 * slopes[1], rel=0.1)
 
