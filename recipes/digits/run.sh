@@ -55,10 +55,17 @@ done
 case $voices in '' | *[!0-9]*) fail "--voices takes a whole number, not '$voices'" ;; esac
 cd "$here"
 speakers="george jackson nicolas theo yweweler"
+# pairs A B C...: inner/A-B inner/A-C ...
+pairs() {
+  while [ $# -gt 1 ]; do
+    local first=$1 second; shift
+    for second; do echo "inner/$first-$second"; done
+  done
+}
 case $corpus in
   synthetic) folds=${folds:-all} configs=${configs:-"tdnn_templates all_frames dtw_fixed"} voices=0 ;;
   fsdd)
-    $inner && folds=${folds:-"$(set -- $speakers; while [ $# -gt 1 ]; do a=$1; shift; for b; do printf 'inner/%s-%s ' "$a" "$b"; done; done)"}
+    if $inner; then folds=${folds:-$(pairs $speakers)}; fi
     folds=${folds:-$speakers}
     configs=${configs:-"tdnn_templates templates_pooled cnn_baseline dtw_fixed"}
     [ -n "$source" ] || $download || [ -e data/fsdd/.done ] ||
@@ -71,7 +78,9 @@ for config in $configs; do
 done
 source ../../tools/setup.sh
 
-data=data/$corpus exp=exp/$corpus$($inner && echo -inner)${tag:+-$tag}
+data=data/$corpus exp=exp/$corpus
+if $inner; then exp=$exp-inner; fi
+exp=$exp${tag:+-$tag}
 jobs=${jobs:-$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)}
 say() { printf '\n== %s\n' "$*"; }
 wanted() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
