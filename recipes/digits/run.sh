@@ -94,7 +94,11 @@ experiments() {
 }
 
 # What an experiment was made with; a .done file made with something else is not believed.
-made_with() { { cat "conf/$1.yaml" conf/tdnn_templates.yaml; echo "$SETTINGS $voices"; } | cksum; }
+made_with() {
+  local others=$voices
+  case $1 in dtw_*) others=0 ;; esac
+  { cat "conf/$1.yaml" conf/tdnn_templates.yaml; echo "$SETTINGS $others"; } | cksum
+}
 
 # each STEP: run the function STEP on every experiment, $jobs at a time, once.
 each() {
@@ -148,6 +152,8 @@ withstand() {
   done
 }
 
+# What an earlier version prepared has no inner folds.
+if $inner && [ ! -e "$data/inner" ]; then rm -f "$data/.done"; fi
 if wanted 1 && [ ! -e "$data/.done" ]; then
   say "stage 1: prepare $corpus"
   if [ "$corpus" = synthetic ]; then
@@ -160,8 +166,12 @@ if wanted 1 && [ ! -e "$data/.done" ]; then
 fi
 if wanted 1 && [ "$voices" -gt 0 ] && [ "$(cat "$data/voices/.done" 2>/dev/null)" != "$voices" ]; then
   say "stage 1: $voices voices of eSpeak NG"
+  rm -f "$data/voices/.done"
   seqebm data prepare synthetic_digits "$data/voices" --set "train_speakers=$voices" --set test_speakers=0
   echo "$voices" >"$data/voices/.done"
+fi
+if wanted 3 && [ "$voices" -gt 0 ] && [ "$(cat "$data/voices/.done" 2>/dev/null)" != "$voices" ]; then
+  fail "$data/voices has other voices than --voices $voices: run stage 1"
 fi
 if wanted 1 && $robust; then
   for fold in $folds; do

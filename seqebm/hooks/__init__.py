@@ -22,7 +22,7 @@ from seqebm.errors import (
 from seqebm.hooks.hookspecs import hookimpl, hookspec
 from seqebm.hooks.manager import PluginHost, get_host
 from seqebm.hooks.registry import Component, Options
-from seqebm.hooks.textfile import TextFile
+from seqebm.hooks.textfile import TextFile, is_sealed
 
 #: What the door hands on, and from where.
 _HANDED_ON = {
@@ -118,6 +118,7 @@ __all__ = [
     "get_host",
     "hookimpl",
     "hookspec",
+    "is_sealed",
     "prepare",
     "read_bytes",
     "some",

@@ -26,6 +26,11 @@ def sealed() -> Iterator[None]:
         _sealed.reset(token)
 
 
+def is_sealed() -> bool:
+    """Whether somebody else's model is being loaded: nothing that it names may be read or run."""
+    return _sealed.get()
+
+
 class TextFile(BaseModel):
     """A pronunciation dictionary, a language model: text that a component is built from.
 
@@ -47,7 +52,7 @@ class TextFile(BaseModel):
     def _read(cls, value: Any) -> Any:
         if not isinstance(value, (str, Path)):
             return value
-        if _sealed.get():
+        if is_sealed():
             raise ValueError(
                 "a model file holds the text itself, and names no file to read; use a model that "
                 "'seqebm train' wrote"

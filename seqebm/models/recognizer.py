@@ -266,7 +266,7 @@ class Recognizer(nn.Module):
 def _otherwise(config: Config, settings: Sequence[str]) -> Config:
     """A trained model's config with other settings of what has no parameters."""
     for setting in settings:
-        section, _, key = setting.partition("=")[0].partition(".")
+        section, _, key = (part.strip() for part in setting.partition("=")[0].partition("."))
         if section not in ("frontend", "inference") or key in ("", "name"):
             raise ConfigError(
                 f"--set {setting!r}: a trained model takes options of frontend and inference only, "

@@ -31,6 +31,14 @@ def test_bad_options_are_named():
         assert result.returncode == 1 and words in result.stderr, result.stderr
 
 
+@pytest.mark.parametrize("options", [[], ["--corpus", "fsdd"], ["--corpus", "fsdd", "--inner"]])
+def test_a_run_that_has_nothing_to_do_comes_to_its_end(options):
+    if Path(sys.prefix) != RECIPE.parents[1] / ".venv":
+        pytest.skip("run.sh uses .venv; run the tests with tools/test.sh")
+    result = run(*options, "--download", "--stage", "7")
+    assert result.returncode == 0 and "done in" in result.stdout, result.stderr
+
+
 @pytest.mark.slow
 def test_short_run():
     if Path(sys.prefix) != RECIPE.parents[1] / ".venv":

@@ -19,6 +19,8 @@ from seqebm_speech.statistics import check_lengths
 
 SHORTEST = 0.1  # seconds; what is shorter is padded: convolutions need some samples
 DEFAULT_RATE = 16000
+LONGEST = 36000.0  # seconds
+PROBE = 10  # seconds, to measure the time from frame to frame
 
 
 class Encoder(FrontEnd):
@@ -56,7 +58,12 @@ class Encoder(FrontEnd):
         self.ends: LogMel | None = None
         if o.endpoint is not None:
             self.ends = LogMel(
-                LogMelOptions(rate=self.rate, endpoint=o.endpoint, normalisation="none")
+                LogMelOptions(
+                    rate=self.rate,
+                    endpoint=o.endpoint,
+                    normalisation="none",
+                    limit=LONGEST,  # speed and padding may make it longer than what was checked
+                )
             )
         self.train()
         layers, self.output_dim, self.frame_shift = self._probe()
@@ -77,7 +84,7 @@ class Encoder(FrontEnd):
         """Number of layers, their width, and seconds from frame to frame: found by trying."""
         self.encoder.eval()
         try:
-            short, long = (self.encoder(torch.zeros(1, n * self.rate)) for n in (1, 2))
+            short, long = (self.encoder(torch.zeros(1, n * self.rate)) for n in (1, 1 + PROBE))
             ok = all(layer.dim() == 3 and layer.shape[0] == 1 for layer in [*short, *long])
             frames = long[-1].shape[1] - short[-1].shape[1] if ok and short else 0
             alike = ok and len({layer.shape[1:] for layer in short}) == 1
@@ -93,7 +100,7 @@ class Encoder(FrontEnd):
                 f"each layer alike; of (1, {self.rate}) it made "
                 f"{', '.join(str(tuple(layer.shape)) for layer in short) or 'nothing'}"
             )
-        return len(short), short[0].shape[2], 1.0 / frames
+        return len(short), short[0].shape[2], PROBE / frames
 
     def fit(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Read the encoder's weights. Raises DataError."""

@@ -142,10 +142,10 @@ class LogMel(Normalised):
         real = (source >= 0) & (source < heard.all_frames[:, None])
         nearest = torch.minimum(source.clamp(min=0), heard.all_frames[:, None] - 1)
         starts = heard.starts.gather(1, nearest)
-        found = pitch(
-            heard.signal, heard.lengths, starts + self.window // 2, heard.counts, self.rate, options
-        )
-        return found * real[..., None]
+        return pitch(
+            heard.signal, heard.lengths, starts + self.window // 2, heard.counts, self.rate,
+            options, real,
+        )  # fmt: skip
 
     def _check(self, signal: Tensor, lengths: Tensor) -> Tensor:
         if signal.dim() != 2 or lengths.shape != signal.shape[:1]:

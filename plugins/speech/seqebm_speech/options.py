@@ -457,7 +457,9 @@ class SyntheticDigitsOptions(Options):
 class SyntheticWordsOptions(SyntheticDigitsOptions):
     """Options of the preparer ``synthetic_words``."""
 
-    words: tuple[str, ...] = Field(default=(), description="what is said, and the transcripts")
+    words: tuple[str, ...] = Field(
+        default=(), description='what is said, and the transcripts: ["yes", "no"], in quotes'
+    )
     language: str = Field(
         default="en",
         pattern="[a-z]{2,3}(-[a-z0-9-]+)?",

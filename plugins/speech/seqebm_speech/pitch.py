@@ -39,6 +39,7 @@ def pitch(
     counts: Tensor,
     rate: int,
     options: PitchOptions,
+    real: Tensor | None = None,
 ) -> Tensor:
     """Pitch features of frames.
 
@@ -47,10 +48,12 @@ def pitch(
         centres: ``(B, T)`` the sample in the middle of each frame; counts: ``(B,)`` valid frames.
         rate: samples per second.
         options: see :class:`seqebm_speech.options.PitchOptions`.
+        real: ``(B, T)`` frames that there are; others, which an end-pointer filled in, have no
+            pitch, and no part in that of the rest. Default: all are.
 
-    Returns ``(B, T, 3)``: octaves above the utterance's mean pitch (weighted with the voicing) and
-    their change over 40 ms, both times the squared voicing and :data:`OCTAVE`; and the voicing, 0
-    to :data:`VOICED`. They are zero past the ends.
+    Returns ``(B, T, 3)``: octaves above the utterance's mean pitch (weighted with the squared
+    voicing) and their change over five frames, both times the squared voicing and :data:`OCTAVE`;
+    and the voicing, 0 to :data:`VOICED`. They are zero past the ends.
     """
     lags = _lags(options).to(signal.device)
     alike = self_similarity(signal, lengths, centres, rate, lags)

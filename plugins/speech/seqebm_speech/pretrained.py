@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seqebm.hooks import ConfigError, DataError, PluginError
+from seqebm.hooks import ConfigError, DataError, PluginError, is_sealed
 from seqebm_speech.options import EncoderOptions, HuggingFaceDirectory
 
 Weights = dict[str, Tensor]
+
+# Encoders of waveforms in transformers. Other kinds are not even built: a model file names one.
+KINDS = (
+    "data2vec-audio", "hubert", "sew", "sew-d", "unispeech", "unispeech-sat", "wav2vec2",
+    "wav2vec2-bert", "wav2vec2-conformer", "wavlm",
+)  # fmt: skip
+# What would read other files, fetch code, or load libraries.
+_NEVER = (
+    "auto_map", "_name_or_path", "attn_implementation", "_attn_implementation",
+    "_attn_implementation_internal", "experts_implementation", "quantization_config",
+)  # fmt: skip
 
 
 class Pretrained(nn.Module):
@@ -117,31 +129,33 @@ class HuggingFace(Pretrained):
         try:
             settings = json.loads(directory.config.text)
             kind = settings.pop("model_type")
-            settings.pop("auto_map", None)  # code of its own is never run
+            if kind not in KINDS:
+                raise ConfigError(
+                    f"frontend.huggingface: {name}: a {kind!r} model is no encoder of waveforms "
+                    f"that can be used; take one of {', '.join(KINDS)}"
+                )
+            for key in _NEVER:
+                settings.pop(key, None)
             config = transformers.AutoConfig.for_model(kind, **settings)
             # Of its own training: short words are too short for the masks, and layers that are
             # dropped are missing from what it gives.
             config.apply_spec_augment, config.layerdrop = False, 0.0
             self.network = transformers.AutoModel.from_config(config)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except ConfigError:
+            raise
+        except Exception as error:  # it is somebody's text: theirs may be any
             raise ConfigError(
                 f"frontend.huggingface: {name} describes no model that this version of "
                 f"transformers ({transformers.__version__}) knows ({error})"
             ) from error
-        if self.network.main_input_name != "input_values":
-            raise ConfigError(
-                f"frontend.huggingface: {name}: a {kind} model reads "
-                f"{self.network.main_input_name}, not waveforms; take one of the kind of wav2vec2, "
-                "hubert, wavlm or data2vec-audio"
-            )
         if directory.preprocessor is not None:
             settings = json.loads(directory.preprocessor.text)
             self.rate = settings.get("sampling_rate")
             self.scaled = bool(settings.get("do_normalize", True))
 
     def forward(self, waveform: Tensor) -> list[Tensor]:
-        """What its transformer is given, and all its layers."""
-        return list(self.network(waveform, output_hidden_states=True).hidden_states)
+        """All layers of its transformer; what that is given comes before them and is left out."""
+        return list(self.network(waveform, output_hidden_states=True).hidden_states[1:])
 
     def load(self, weights: Path | None) -> None:
         """Of a file, or else of the directory. Raises DataError."""
@@ -152,12 +166,21 @@ class HuggingFace(Pretrained):
 
         place = self.directory.directory
         try:
-            trained = transformers.AutoModel.from_pretrained(place, local_files_only=True)
+            trained, report = transformers.AutoModel.from_pretrained(
+                place, local_files_only=True, output_loading_info=True
+            )
         except (OSError, ValueError, RuntimeError) as error:
             raise DataError(
                 f"frontend.huggingface: the weights in {place} cannot be read ({error}); it needs "
                 "model.safetensors beside config.json"
             ) from error
+        missing = sorted({*report["missing_keys"]} - {"masked_spec_embed"})
+        missing += [str(key) for key in report["mismatched_keys"]]
+        if missing:  # they were drawn at random
+            raise DataError(
+                f"frontend.huggingface: the weights in {place} lack {len(missing)} tensors of the "
+                f"encoder ({missing[0]}, ...); are they those of its config.json?"
+            )
         self._take(self.network, trained.state_dict(), place)
 
 
@@ -165,12 +188,19 @@ class AnyModule(Pretrained):
     """A class of torch modules, given by its import path: ``(B, N)`` -> ``(B, T, D)``.
 
     It may give a tuple that begins with that, or a list with one for each layer. A class, not a
-    function: model files name it, too, and must not be able to have anything called.
+    function, and in a model file one of a module that is imported already (e.g. by ``--plugin``):
+    somebody else's model must not be able to have anything run.
     """
 
     def __init__(self, path: str, arguments: dict[str, Any]) -> None:
         super().__init__()
         package, _, attribute = path.partition(":")
+        if is_sealed() and package not in sys.modules:
+            raise ConfigError(
+                f"frontend.module: this model wants {path!r}, and a model file cannot have a "
+                f"module imported; do so yourself: seqebm --plugin FILE ..., FILE with "
+                f"'import {package}'"
+            )
         try:
             made = getattr(importlib.import_module(package), attribute)
         except (ImportError, AttributeError, ValueError) as error:

@@ -96,7 +96,8 @@ def voices(language: str = "en") -> list[str]:
     "en" has "en", "en-us", "en-gb-scotland" and others; "" gives every language. Of a language that
     is written in several scripts only the usual one is an accent.
     """
-    names = {p.name.lower() for p in Path(_paths()[1], "lang").glob("*/*")}
+    files = Path(_paths()[1], "lang").rglob("*")  # in folders of families, or by themselves
+    names = {p.name.lower() for p in files if p.is_file()}
     if not language:
         return sorted(names)
     own = {n for n in names if n == language or n.startswith(f"{language}-")}

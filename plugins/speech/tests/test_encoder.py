@@ -277,17 +277,84 @@ def test_wrong_options_are_explained(bundle, options, message):
         Recognizer(parse_config(config, "test"), ("a", "b"))
 
 
+def test_layers_are_counted_alike(directory):
+    path, reference = directory
+    front = Encoder(EncoderOptions(huggingface=str(path), layers=(2,)))
+    front.fit(iter(()))
+    assert front.eval()._probe()[0] == LAYERS
+    signal, lengths = waves(0.5)
+    scaled = (signal - signal.mean()) / signal.std(correction=0)
+    states = reference(scaled, output_hidden_states=True).hidden_states  # before, and 3 layers
+    expected = nn.functional.layer_norm(states[2], (WIDTH,))
+    assert torch.allclose(front(signal, lengths)[0], expected, atol=1e-3)
+
+
+def test_weights_that_are_not_all_there_are_refused(directory):
+    from safetensors.torch import load_file, save_file
+
+    path, _ = directory
+    tensors = load_file(path / "model.safetensors")
+    few = {k: v for k, v in tensors.items() if ".layers.1." not in k}
+    assert 0 < len(few) < len(tensors)
+    save_file(few, path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(DataError, match=r"lack [0-9]+ tensors of the encoder \(encoder\.layers\.1"):
+        Encoder(EncoderOptions(huggingface=str(path))).fit(iter(()))
+
+
+@pytest.mark.parametrize("kind", ["detr", "moshi", "whisper"])
+def test_other_kinds_are_not_even_built(tmp_path, kind):
+    pytest.importorskip("transformers")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind, "backbone": "/etc"}))
+    with pytest.raises(ConfigError, match=f"a '{kind}' model is no encoder of waveforms"):
+        Encoder(EncoderOptions(huggingface=str(tmp_path)))
+
+
+def test_the_end_pointer_has_no_limit_of_its_own(bundle):
+    front = Encoder(EncoderOptions(bundle="TINY", endpoint={}, limit=40.0)).eval()
+    assert front(*waves(32.0))[1].item() > 3000
+    with pytest.raises(DataError, match="over the limit of 40 s"):
+        front(*waves(41.0))
+
+
+@pytest.mark.parametrize("stride", [160, 512, 1280])
+def test_the_time_from_frame_to_frame_is_measured(stride):
+    module = {"in_channels": 1, "out_channels": 3, "kernel_size": stride, "stride": stride}
+    front = Encoder(EncoderOptions(module=f"{__name__}:Strided", arguments=module))
+    assert front.frame_shift == pytest.approx(stride / 16000, rel=0.01)
+
+
+class Strided(nn.Conv1d):
+    """A convolution of waveforms (B, N)."""
+
+    def forward(self, waveform):
+        return super().forward(waveform[:, None]).transpose(1, 2)
+
+
+def test_a_model_file_cannot_have_a_module_imported(tmp_path, monkeypatch):
+    (tmp_path / "stranger.py").write_text("raise SystemExit('it was run')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    description = {
+        "config": {
+            "frontend": {"name": "encoder", "module": "stranger:Encoder"}, "features": "identity",
+            "lattice": {"name": "templates", "length": 4}, "inference": {}, "loss": "nll",
+        },
+        "vocabulary": ["a", "b"],
+    }  # fmt: skip
+    with pytest.raises(ModelError, match="cannot have a module imported; do so yourself"):
+        Recognizer.from_description(description, "bad.safetensors")
+
+
 def test_a_model_that_reads_no_waveforms_is_refused(tmp_path):
     pytest.importorskip("transformers")
     (tmp_path / "config.json").write_text(json.dumps({
         "model_type": "bert", "hidden_size": 16, "num_hidden_layers": 1,
         "num_attention_heads": 2, "intermediate_size": 8, "vocab_size": 10,
     }))  # fmt: skip
-    with pytest.raises(ConfigError, match="reads input_ids, not waveforms"):
+    with pytest.raises(ConfigError, match="a 'bert' model is no encoder of waveforms"):
         Encoder(EncoderOptions(huggingface=str(tmp_path)))
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", "{", '{"model_type": "nothing"}'])
+@pytest.mark.parametrize("text", ["{}", "[]", "{", '{"model_type": "wav2vec2", "conv_dim": 3}'])
 def test_a_directory_that_describes_nothing_is_refused(tmp_path, text):
     pytest.importorskip("transformers")
     (tmp_path / "config.json").write_text(text)

@@ -128,6 +128,18 @@ def test_in_training_it_follows_the_perturbed_waveform():
     assert slopes[0] == pytest.approx(1.1 * slopes[1], rel=0.1)
 
 
+def test_silence_around_a_word_leaves_its_pitch():
+    """The margins that the end-pointer fills in have no part in the mean pitch."""
+    word = voice(np.linspace(120, 240, 2400), 8000)
+    around = torch.cat([torch.zeros(2400), word, torch.zeros(4000)])
+    front = LogMel(LogMelOptions(pitch={}, endpoint={}, normalisation="utterance_mean")).eval()
+    middle = []
+    for signal in (word, around):
+        frames = front(signal[None], torch.tensor([len(signal)]))[0][0]
+        middle.append(frames[len(frames) // 2, -3].item() / OCTAVE)
+    assert middle[0] == pytest.approx(middle[1], abs=0.06)  # of the octave that it rises
+
+
 def test_it_is_a_sound_front_end():
     assert_sound(check("frontends", "logmel", pitch={}, normalisation="utterance_mean"))
     assert_sound(check("frontends", "mfcc", pitch={}, endpoint={}, normalisation="utterance_mean"))

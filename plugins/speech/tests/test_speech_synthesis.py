@@ -138,7 +138,16 @@ def test_any_words_of_any_language(espeak, tmp_path):
     assert sorted(u.text for u in data) == ["北京", "北京", "背景", "背景"]
     assert {u.id for u in data} == {"syn001-0-0", "syn001-1-0", "syn002-0-0", "syn002-1-0"}
     assert "2 words" in (tmp_path / "README.txt").read_text()
+    assert {"ko", "eu"} <= set(voices("")) and voices("ko") == ["ko"]  # languages without family
     assert voices("cmn") == ["cmn"] and {"en", "en-us"} <= set(voices()) < set(voices(""))
+
+
+def test_a_part_of_other_options_does_not_stay(espeak, tmp_path):
+    options = {"words": ("yes", "no"), "repetitions": 1}
+    synthetic_words(SyntheticWordsOptions(train_speakers=1, test_speakers=1, **options))(tmp_path)
+    assert (tmp_path / "test").is_dir()
+    synthetic_words(SyntheticWordsOptions(train_speakers=2, test_speakers=0, **options))(tmp_path)
+    assert not (tmp_path / "test").exists()
 
 
 @pytest.mark.parametrize(

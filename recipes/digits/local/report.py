@@ -86,7 +86,8 @@ def inner(exp: Path) -> list[str]:
     of models that heard neither. The best config of a column was chosen without its speaker.
     """
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for place in sorted(exp.glob("*-*/*/seed*/decode")):
+    for scored in sorted(exp.glob("*-*/*/seed*/score.json")):
+        place = scored.parent / "decode"
         reference = read_text(place / "ref.txt", "reference")
         hypothesis = read_text(place / "hyp.txt", "hypothesis file")
         first, second = place.parts[-4].split("-")
