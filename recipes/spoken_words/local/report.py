@@ -16,45 +16,61 @@ from seqebm.scoring.scoring import compare, score
 CLEAN = "clean"
 BASELINE = "convnet"
 
-Found = dict[str, dict[str, dict[int, list[float]]]]  # condition, config, seed -> errors of folds
+Found = dict[str, dict[str, dict[tuple[int, str], float]]]  # condition, config, (seed, fold)
 
 
 def collect(exp: Path) -> Found:
-    """Share of wrong answers by condition, config and seed, one number for each fold."""
-    found: Found = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    """Share of wrong answers by condition, config, seed and fold."""
+    found: Found = defaultdict(lambda: defaultdict(dict))
     for path in sorted(exp.glob("fold*/*/seed*/*/score.json")):
-        config, seed, condition = path.parts[-4], int(path.parts[-3][len("seed") :]), path.parts[-2]
+        fold, config, condition = path.parts[-5], path.parts[-4], path.parts[-2]
         accuracy = json.loads(path.read_text(encoding="utf-8"))["accuracy"]
-        found[condition][config][seed].append(1 - accuracy)
+        found[condition][config][int(path.parts[-3][len("seed") :]), fold] = 1 - accuracy
     return found
 
 
 def errors(found: Found) -> list[str]:
     """Mean error over folds and seeds, and its spread over seeds; a row for each config."""
-    lines = ["| config | error % | sd over seeds | folds x seeds |", "|---|---|---|---|"]
-    for config, seeds in sorted(found[CLEAN].items(), key=lambda item: mean(item[1])):
-        each = [float(np.mean(folds)) for folds in seeds.values()]
+    folds = sorted({fold for runs in found[CLEAN].values() for _, fold in runs})
+    lines = [
+        f"| config | {' | '.join(folds)} | error % | sd over seeds | folds x seeds |",
+        f"|---|{'---|' * len(folds)}---|---|---|",
+    ]
+    for config, runs in sorted(found[CLEAN].items(), key=lambda item: mean(item[1])):
+        seeds = {seed for seed, _ in runs}
+        each = [mean({run: e for run, e in runs.items() if run[0] == seed}) for seed in seeds]
         spread = f"{100 * np.std(each, ddof=1):.2f}" if len(each) > 1 else ""
-        count = sum(map(len, seeds.values()))
-        lines.append(f"| `{config}` | {100 * mean(seeds):.2f} | {spread} | {count} |")
+        by_fold = [{run: e for run, e in runs.items() if run[1] == fold} for fold in folds]
+        cells = " | ".join(f"{100 * mean(part):.2f}" if part else "" for part in by_fold)
+        lines.append(f"| `{config}` | {cells} | {100 * mean(runs):.2f} | {spread} | {len(runs)} |")
     return lines
 
 
-def mean(seeds: dict[int, list[float]]) -> float:
+def mean(runs: dict[tuple[int, str], float]) -> float:
     """Over all folds of all seeds."""
-    return float(np.mean([error for folds in seeds.values() for error in folds]))
+    return float(np.mean(list(runs.values())))
 
 
 def conditions(found: Found) -> list[str]:
-    """Errors under each trouble beside the clean ones: a column for each config."""
-    configs = sorted(found[CLEAN], key=lambda config: mean(found[CLEAN][config]))
+    """Errors under each trouble beside the clean ones: a column for each config.
+
+    Of the folds and seeds that have been tried under all of them.
+    """
+    tried = {
+        config: set.intersection(*({*found[c][config]} for c in found if config in found[c]))
+        for config in set.intersection(*({*configs} for configs in found.values()))
+    }
+    configs = sorted(tried, key=lambda config: mean(found[CLEAN][config]))
+    runs = sorted({fold for runs in tried.values() for _, fold in runs})
     lines = [
+        f"Under troubles ({', '.join(runs)}):",
+        "",
         f"| error % | {' | '.join(f'`{c}`' for c in configs)} |",
         f"|---|{'---|' * len(configs)}",
     ]
     for condition in [CLEAN, *sorted(set(found) - {CLEAN})]:
         cells = (
-            f"{100 * mean(found[condition][c]):.1f}" if c in found[condition] else ""
+            f"{100 * mean({run: found[condition][c][run] for run in tried[c]}):.1f}"
             for c in configs
         )
         lines.append(f"| {condition} | {' | '.join(cells)} |")
@@ -65,7 +81,8 @@ def differences(exp: Path, found: Found) -> list[str]:
     """Each config against the baseline: paired bootstrap over utterances, by seed."""
     lines = []
     for config in sorted(set(found[CLEAN]) - {BASELINE}):
-        for seed in sorted(set(found[CLEAN][config]) & set(found[CLEAN].get(BASELINE, {}))):
+        both = set(found[CLEAN][config]) & set(found[CLEAN].get(BASELINE, {}))
+        for seed in sorted({seed for seed, _ in both}):
             scores = [scored(exp, name, seed) for name in (config, BASELINE)]
             result = compare(*scores, "accuracy", "utterance", 5000)
             if result.interval is not None:
