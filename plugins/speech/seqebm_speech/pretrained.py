@@ -25,7 +25,7 @@ Weights = dict[str, Tensor]
 # Encoders of waveforms in transformers. Other kinds are not even built: a model file names one.
 KINDS = (
     "data2vec-audio", "hubert", "sew", "sew-d", "unispeech", "unispeech-sat", "wav2vec2",
-    "wav2vec2-bert", "wav2vec2-conformer", "wavlm",
+    "wav2vec2-conformer", "wavlm",
 )  # fmt: skip
 # What would read other files, fetch code, or load libraries.
 _NEVER = (
