@@ -54,6 +54,34 @@ def hiss(samples: Samples, rate: int, rng: np.random.Generator) -> Sound:
     return Sound(_noisy(silence(samples, rate, rng).samples, samples, 35.0, 0.0, rng), rate)
 
 
+def clicks(samples: Samples, rate: int, rng: np.random.Generator) -> Sound:
+    """The same silence, a click of a mouse before the word and another after it, 6 dB below it."""
+    padded = silence(samples, rate, rng).samples
+    time = np.arange(round(0.02 * rate)) / rate
+    level = 0.5 * float(np.abs(samples).max())
+    for at in (0.1, len(samples) / rate + LEAD + 0.25):
+        click = rng.standard_normal(len(time)) * np.exp(-time / 0.003)
+        first = round(at * rate)
+        padded[first : first + len(time)] += (level / np.abs(click).max() * click).astype(
+            np.float32
+        )
+    return Sound(padded, rate)
+
+
+def breath(samples: Samples, rate: int, rng: np.random.Generator) -> Sound:
+    """The same silence, and 100 ms after the word a breath of 300 ms, 25 dB below it."""
+    padded = silence(samples, rate, rng).samples
+    count = round(0.3 * rate)
+    bounds = (300, min(4000, 0.45 * rate))
+    band = butter(2, bounds, "bandpass", fs=rate, output="sos")
+    noise = sosfilt(band, rng.standard_normal(count)) * np.hanning(count)
+    level = math.sqrt(float(np.square(samples, dtype=np.float64).mean()) * 10 ** (-25 / 10))
+    noise *= level / math.sqrt(float(np.square(noise).mean()))
+    first = round((LEAD + 0.1) * rate) + len(samples)
+    padded[first : first + count] += noise.astype(np.float32)
+    return Sound(padded, rate)
+
+
 def stereo(samples: Samples, rate: int, rng: np.random.Generator) -> Sound:
     """48 kHz, two channels, one of them 6 dB weaker and 0.3 ms later."""
     wide = resample(samples, rate, STEREO_RATE)
@@ -117,9 +145,9 @@ def together(samples: Samples, rate: int, rng: np.random.Generator) -> Sound:
 
 
 TROUBLES: dict[str, Callable[[Samples, int, np.random.Generator], Sound]] = {
-    "silence": silence, "hiss": hiss, "stereo": stereo, "noise20": _noise(20.0),
-    "noise10": _noise(10.0), "noise5": _noise(5.0), "quiet": quiet, "clipped": clipped,
-    "telephone": telephone, "opus": opus, "room": room, "together": together,
+    "silence": silence, "hiss": hiss, "clicks": clicks, "breath": breath, "stereo": stereo,
+    "noise20": _noise(20.0), "noise10": _noise(10.0), "noise5": _noise(5.0), "quiet": quiet,
+    "clipped": clipped, "telephone": telephone, "opus": opus, "room": room, "together": together,
 }  # fmt: skip
 
 

@@ -85,6 +85,24 @@ def test_silence_and_noise_are_around_the_word(tmp_path, source, name):
         assert power(word) - power(inside - word) == pytest.approx(wanted, abs=2.5)
 
 
+def test_clicks_and_breath_are_where_the_word_is_not(tmp_path, source):
+    make(tmp_path, source, only=("clicks", "breath"))
+    word = source[1]
+    first, stop = round(0.3 * RATE), round(0.3 * RATE) + len(word)
+    for name in ("clicks", "breath"):
+        samples, rate = soundfile.read(tmp_path / "out" / name / "wav" / "u1.wav", dtype="float32")
+        assert rate == RATE and len(samples) == len(word) + round(0.8 * RATE)
+        np.testing.assert_allclose(samples[first:stop], word, atol=1e-4)
+        after = samples[stop:]
+        if name == "clicks":
+            loud = np.abs(samples) > 0.4 * np.abs(word).max()
+            assert loud[:first].any() and loud[stop:].any() and loud[:first].sum() < 0.01 * RATE
+        else:
+            assert not samples[:first].any()
+            heard = after[round(0.1 * RATE) : round(0.4 * RATE)]
+            assert power(word) - power(heard) == pytest.approx(25, abs=0.5)
+
+
 def test_stereo_quiet_clipped_and_telephone(tmp_path, source):
     make(tmp_path, source, only=("stereo", "quiet", "clipped", "telephone", "opus"))
     word = source[1]
