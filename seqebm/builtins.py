@@ -15,6 +15,7 @@ def seqebm_register_features(register):
     register("tdnn", "seqebm.features.tdnn:TDNN")
     register("convtdnn", "seqebm.features.convtdnn:ConvTDNN")
     register("sdnn", "seqebm.features.sdnn:SDNN")
+    register("parallel", "seqebm.features.parallel:Parallel")
 
 
 @hookimpl

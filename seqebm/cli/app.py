@@ -21,6 +21,7 @@ import typer
 import seqebm
 from seqebm.cli import (
     align,
+    combine,
     data,
     decode,
     diagnose,
@@ -54,6 +55,7 @@ app.command("decode")(terminal.command(decode.decode_command))
 app.command("diagnose")(terminal.command(diagnose.diagnose_command))
 app.command("enrol")(terminal.command(enrol.enrol_command))
 app.command("forget")(terminal.command(enrol.forget_command))
+app.command("combine")(terminal.command(combine.combine_command))
 app.command("export")(terminal.command(export.export_command))
 app.command("align")(terminal.command(align.align_command))
 app.command("lm")(terminal.command(lm.lm_command))

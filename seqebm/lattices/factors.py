@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 from pydantic import ConfigDict, Field, field_validator
@@ -16,7 +17,8 @@ from seqebm.lattices.answers import AnswerSet, Warp
 
 
 class Sum(AnswerSet):
-    """``E(Y, Z, X) = Σ_k s_k E_k(Y, Z_k, X)``: several lattices that look at the same features.
+    """``E(Y, Z, X) = Σ_k s_k E_k(Y, Z_k, X)``: several lattices that look at the same features,
+    or each at its own.
 
     Their latent variables are independent given the answer, so the free energy of the sum is the
     sum of free energies, ``F_β(s E) = s F_{sβ}(E)``: each part marginalises its own. With a part
@@ -35,6 +37,11 @@ class Sum(AnswerSet):
         """Options of the sum."""
 
         parts: list[Sum.Part] = Field(min_length=1, description="the lattices that add up")
+        split: tuple[int, ...] | None = Field(
+            None,
+            description="features of each part, which sees no others (of the features 'parallel'); "
+            "null: all see all",
+        )
 
         @field_validator("parts")
         @classmethod
@@ -49,6 +56,17 @@ class Sum(AnswerSet):
     def __init__(self, options: Sum.Options, input_dim: int, vocabulary: tuple[str, ...]) -> None:
         super().__init__(vocabulary)
         self.scales = [part.scale for part in options.parts]
+        split = options.split
+        if split is not None and (
+            len(split) != len(options.parts) or min(split) < 1 or sum(split) != input_dim
+        ):
+            raise ConfigError(
+                f"lattice.split: {list(split)} must name, for each of {len(options.parts)} parts, "
+                f"how many of the {input_dim} features it sees"
+            )
+        ends = [input_dim] * len(options.parts) if split is None else list(accumulate(split))
+        widths = split or ends
+        self.views = [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
         self.parts = nn.ModuleList()
         for index, part in enumerate(options.parts):
             spec: dict[str, Any] = part.model_dump(exclude={"scale"})
@@ -56,7 +74,7 @@ class Sum(AnswerSet):
                 "lattices",
                 spec,
                 f"lattice.parts.{index}",
-                input_dim=input_dim,
+                input_dim=widths[index],
                 vocabulary=self.vocabulary,
             )
             if not isinstance(lattice, AnswerSet):
@@ -69,8 +87,8 @@ class Sum(AnswerSet):
     def energies(self, features: Tensor, lengths: Tensor, beta: float) -> Tensor:
         """``(B, T, D)``, ``(B,)`` -> ``(B, W)``."""
         total: Any = 0.0
-        for scale, part in zip(self.scales, self._lattices(), strict=True):
-            total = total + scale * part.energies(features, lengths, scale * beta)
+        for scale, view, part in zip(self.scales, self.views, self._lattices(), strict=True):
+            total = total + scale * part.energies(features[..., view], lengths, scale * beta)
         return total
 
     def minimum_frames(self, target: str) -> int:
@@ -79,7 +97,12 @@ class Sum(AnswerSet):
 
     def enrolled(self, word: str, features: Sequence[Tensor]) -> Sum:
         """Every part with the word, if each of them can."""
-        return self._of([part.enrolled(word, features) for part in self._lattices()])
+        return self._of(
+            [
+                part.enrolled(word, [f[..., view] for f in features])
+                for view, part in zip(self.views, self._lattices(), strict=True)
+            ]
+        )
 
     def without(self, word: str) -> Sum:
         """Every part without the word, if each of them can."""
@@ -94,12 +117,13 @@ class Sum(AnswerSet):
 
     def initialise(self, features: list[Tensor], targets: list[str]) -> None:
         """Initialise every part."""
-        for part in self._lattices():
-            part.initialise(features, targets)
+        for view, part in zip(self.views, self._lattices(), strict=True):
+            part.initialise([f[..., view] for f in features], targets)
 
     def warp(self, features: Tensor, word: str) -> Warp | None:
         """That of the first part that has one."""
-        return next((w for p in self._lattices() if (w := p.warp(features, word))), None)
+        parts = zip(self.views, self._lattices(), strict=True)
+        return next((w for view, p in parts if (w := p.warp(features[..., view], word))), None)
 
     def _lattices(self) -> list[AnswerSet]:
         return list(self.parts)  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from toy import TINY
 from seqebm.cli import main
 from seqebm.cli.decode import picture_paths
 from seqebm.data import DataDir, write_data_dir
+from seqebm.models import Recognizer
 from seqebm.models.config import parse_config
 from seqebm.training import train
 
@@ -102,6 +103,20 @@ def test_decode_otherwise_than_trained(exp, tones, tmp_path):
     assert_fails(run(*decode, "--set", "lattice.count=3"), "options of frontend and inference only")
     assert_fails(run(*decode, "--set", "frontend.limt=3"), "frontend.limt: unknown key")
     assert_fails(run(*decode, "--set", "frontend.mels=8"), "do not fit", "or these settings")
+
+
+def test_combine(exp, tones, tmp_path):
+    model = Recognizer.load(exp)
+    result = run("combine", exp, exp, "--output", tmp_path / "both")
+    assert result.returncode == 0 and "committee of 2, of" in result.stdout + result.stderr
+    wav = next((tones / "wav").glob("test-*"))
+    one, both = (
+        json.loads(run("decode", "--model", place, wav, "--json").stdout)
+        for place in (exp, tmp_path / "both")
+    )
+    assert both["word"] == one["word"]
+    assert both["energy"] == pytest.approx(2 * model.beta * one["energy"], rel=1e-3)
+    assert_fails(run("combine", exp, "--output", tmp_path / "x"), "two models or more")
 
 
 def test_enrol_and_forget(exp, tones, tmp_path):
