@@ -12,6 +12,7 @@ from torchaudio.functional import melscale_fbanks
 from seqebm_speech.options import AugmentOptions, LogMelOptions, WaveformAugmentOptions
 from seqebm_speech.resampling import ratio, resample_batch
 
+FIRST_ECHO = 0.002  # seconds after the direct sound: walls are that far
 DB = math.log(10) / 10  # natural logarithm of power in one dB
 
 
@@ -76,7 +77,7 @@ def _slaney(value: float, inverse: bool) -> float:
 
 
 class WaveformAugment(nn.Module):
-    """The perturbations of waveforms: speed (Ko et al. 2015), ends cut or padded, noise, gain.
+    """The perturbations of waveforms: speed (Ko et al. 2015), ends, room, noise, clipping, gain.
 
     All draws come from torch's default CPU generator, except the noise itself, which comes from
     that of the signal's device.
@@ -98,8 +99,12 @@ class WaveformAugment(nn.Module):
             signal, lengths = self._speed(signal, lengths)
         if a.trim_ms or a.pad_ms:
             signal, lengths = self._ends(signal, lengths)
+        if a.room_probability:
+            signal = self._room(signal, lengths)
         if a.noise_probability:
             signal = self._noise(signal, lengths)
+        if a.clip_probability:
+            signal = self._clip(signal)
         if not _off(a.gain_db, 0.0):
             gain = 10 ** (_uniform(*a.gain_db, len(signal), 1) / 20)
             signal = signal * gain.to(signal.device)
@@ -164,6 +169,39 @@ class WaveformAugment(nn.Module):
         scale = (ratio / 10 ** (snr[rows] / 10)).sqrt()
         return signal.index_add(0, rows, noise * scale[:, None])
 
+    def _room(self, signal: Tensor, lengths: Tensor) -> Tensor:
+        """Some items with what the walls of a room send back.
+
+        The response is made: the direct sound, and noise that falls by 60 dB in the reverberation
+        time (Polack 1988). What would come after an item's end is cut off.
+        """
+        a = self.options
+        rows = (torch.rand(len(signal)) < a.room_probability).nonzero()[:, 0]
+        times, above = _uniform(*a.room_s, len(signal), 1), _uniform(*a.room_db, len(signal), 1)
+        if not len(rows):
+            return signal
+        size = round(float(times[rows].max()) * self.rate)
+        seconds = torch.arange(size) / self.rate
+        tail = torch.randn(len(rows), size) * 10 ** (-3 * seconds / times[rows])
+        tail[:, : 1 + round(FIRST_ECHO * self.rate)] = 0.0
+        power = tail.square().sum(1, keepdim=True).clamp(min=1e-12)
+        tail = (tail * (10 ** (-above[rows] / 10) / power).sqrt()).to(signal.device)
+        rows = rows.to(signal.device)
+        dry = signal[rows]
+        fft = 1 << (dry.shape[1] + size - 1).bit_length()
+        wet = torch.fft.irfft(torch.fft.rfft(dry, fft) * torch.fft.rfft(tail, fft), fft)
+        wet = wet[:, : dry.shape[1]]
+        inside = torch.arange(dry.shape[1], device=signal.device) < lengths[rows, None]
+        return signal.index_add(0, rows, wet * inside)
+
+    def _clip(self, signal: Tensor) -> Tensor:
+        """Some items as a converter gives them whose full scale is below their peak."""
+        a = self.options
+        on = (torch.rand(len(signal), 1) < a.clip_probability).to(signal.device)
+        over = _uniform(0.0, a.clip_db, len(signal), 1).to(signal.device)
+        limit = signal.abs().amax(1, keepdim=True) / 10 ** (over / 20)
+        return torch.where(on, signal.clamp(-limit, limit), signal)
+
     def _noise_shape(self, names: list[str], slope: Tensor, bins: int) -> Tensor:
         """Amplitude over frequency for each noise, ``(B, bins)``."""
         f = torch.linspace(0, self.rate / 2, bins).clamp(min=50.0)
@@ -182,7 +220,7 @@ class Augment(WaveformAugment):
     """The perturbations of one front-end. :class:`LogMel` calls the methods in this order.
 
     ======================  ====================================================================
-    :meth:`waveform`        speed (Ko et al. 2015), ends cut or padded, noise, gain
+    :meth:`waveform`        speed (Ko et al. 2015), ends cut or padded, room, noise, clipping, gain
     :meth:`frames`          tempo: another frame shift for each utterance
     :meth:`warped_filters`  vocal-tract-length perturbation (Jaitly & Hinton 2013)
     :meth:`channel`         random tilt and smooth channel curve

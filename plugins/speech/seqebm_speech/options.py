@@ -16,6 +16,7 @@ from seqebm.hooks import Options, TextFile
 Factor = Annotated[float, Field(ge=0.25, le=4.0)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Decibels = Annotated[float, Field(ge=0.0, le=40.0)]
+RoomTime = Annotated[float, Field(ge=0.01, le=5.0)]
 NoiseKind = Literal["white", "pink", "speech", "coloured"]
 
 # Options that every front-end has. They are types, not a base class: defaults differ, and a base
@@ -112,11 +113,26 @@ class WaveformAugmentOptions(Options):
     snr_db: tuple[float, float] = Field(
         default=(5.0, 30.0), description="signal-to-noise ratio, dB"
     )
+    room_probability: Probability = Field(
+        default=0.0, description="share of items that are heard in a room; 0: off"
+    )
+    room_s: tuple[RoomTime, RoomTime] = Field(
+        default=(0.1, 0.6), description="reverberation time (until 60 dB less), s"
+    )
+    room_db: tuple[float, float] = Field(
+        default=(0.0, 15.0), description="direct sound above all that the walls send back, dB"
+    )
+    clip_probability: Probability = Field(
+        default=0.0, description="share of items that are clipped; 0: off"
+    )
+    clip_db: Decibels = Field(
+        default=15.0, description="by how much the peak is above the clipping level at most, dB"
+    )
     gain_db: Gain = (0.0, 0.0)
 
     @model_validator(mode="after")
     def _check_waveform(self) -> WaveformAugmentOptions:
-        _ordered(self, "speed", "snr_db", "gain_db")
+        _ordered(self, "speed", "snr_db", "room_s", "room_db", "gain_db")
         return self
 
 

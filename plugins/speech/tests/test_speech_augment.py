@@ -17,6 +17,8 @@ EACH = {
     "trim": {"trim_ms": 30},
     "pad": {"pad_ms": 60},
     "noise": {"noise_probability": 1.0, "snr_db": (0, 10)},
+    "room": {"room_probability": 1.0},
+    "clip": {"clip_probability": 1.0},
     "gain": {"gain_db": (-10, 10)},
     "tilt": {"tilt_db": 10},
     "eq": {"eq_db": 5},
@@ -161,3 +163,29 @@ def test_vtlp_draws_from_the_grid():
     assert augment.bank.shape == (5, 129, 40)
     assert augment.warped_filters(7).shape == (7, 129, 40)
     torch.testing.assert_close(augment.bank[2], LogMel().filters)
+
+
+def test_a_room_adds_echoes_of_the_energy_that_was_asked_for():
+    module = frontend(room_probability=1.0, room_db=(6, 6), room_s=(0.3, 0.3)).train()
+    signal = torch.zeros(2, 8000)
+    signal[:, 100] = 1.0  # an impulse: what comes after it is the room's response
+    lengths = torch.tensor([8000, 1000])
+    wet, counts = module.augment.waveform(signal, lengths)
+    assert torch.equal(counts, lengths) and not wet[1, 1000:].any()
+    torch.testing.assert_close(wet[:, 100], torch.ones(2))
+    for part in (wet[:, :100], wet[:, 101:116]):  # walls are 2 ms away
+        assert part.abs().max() < 1e-6
+    echoes = wet[0, 116:]
+    assert 10 * torch.log10(1 / echoes.square().sum()) == pytest.approx(6, abs=0.1)
+    early, late = (echoes[a : a + 400].square().mean() for a in (0, 1200))
+    assert 10 * torch.log10(early / late) == pytest.approx(60 * 0.15 / 0.3, abs=4)
+
+
+def test_clipping_is_below_the_peak_by_what_was_asked_for():
+    module = frontend(clip_probability=1.0, clip_db=12.0).train()
+    signal, lengths = batch()
+    clipped, _ = module.augment.waveform(signal, lengths)
+    ratio = signal.abs().amax(1) / clipped.abs().amax(1)
+    assert (ratio >= 1).all() and (ratio <= 10 ** (12 / 20) + 1e-4).all() and (ratio > 1.1).any()
+    inside = signal.abs() < clipped.abs().amax(1, keepdim=True)
+    torch.testing.assert_close(clipped[inside], signal[inside])
