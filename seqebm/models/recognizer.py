@@ -193,8 +193,8 @@ class Recognizer(nn.Module):
         Args:
             path: its directory, or file.
             device: where to put it.
-            settings: ``frontend.key=value`` or ``inference.key=value``: what a trained model may
-                do otherwise than it was trained to, e.g. ``frontend.limit=120``.
+            settings: options of its front-end and inference that shall be others than in training,
+                e.g. ``frontend.limit=120``.
 
         A checkpoint is taken, too (its averaged weights, if it has any), and the newest one of a
         directory whose training has not come to its end, each with a warning.

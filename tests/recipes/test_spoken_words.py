@@ -33,11 +33,22 @@ def test_report(tmp_path):
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
-    assert "| `convnet` | 12.50 |  | 2 |" in lines and "| `templates` | 12.50 |  | 2 |" in lines
+    assert "| `convnet` | 0.00 | 25.00 | 12.50 |  | 2 |" in lines
+    assert "| `templates` | 12.50 | 12.50 | 12.50 |  | 2 |" in lines
     assert "- seed 0: error of `templates` minus `convnet`: +0.00 points" in result.stdout
     assert "| noise10 | 37.5 | 37.5 |" in lines
     assert any("one heard as two: 1" in line or "one heard as two: 2" in line for line in lines)
     assert (tmp_path / "results.md").read_text() in result.stdout
+
+
+def test_troubles_are_compared_on_the_folds_that_have_them(tmp_path):
+    experiment(tmp_path, 0, "convnet", "clean", 1)
+    experiment(tmp_path, 0, "convnet", "noise10", 3)
+    experiment(tmp_path, 1, "convnet", "clean", 4)
+    command = [sys.executable, str(REPORT), str(tmp_path)]
+    lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+    assert "Under troubles (fold0):" in lines
+    assert "| clean | 12.5 |" in lines and "| noise10 | 37.5 |" in lines
 
 
 def test_nothing_to_report(tmp_path):
