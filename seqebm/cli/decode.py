@@ -90,7 +90,7 @@ def decode_command(
         list[str] | None,
         typer.Option(
             "--set",
-            help="Other than in training, e.g. frontend.limit=120 or inference.beta=5 (repeatable).",
+            help="Other than in training, e.g. frontend.limit=120 (may be repeated).",
         ),
     ] = None,
 ) -> None:
