@@ -58,6 +58,9 @@ def pitch(
     lags = _lags(options).to(signal.device)
     alike = self_similarity(signal, lengths, centres, rate, lags)
     inside = torch.arange(alike.shape[1], device=alike.device) < counts[:, None]
+    if real is not None:
+        inside = inside & real
+    alike = alike * inside[..., None]
     likely = posteriors(1 - alike * (1 - LONG * lags / WINDOW), counts, PER_OCTAVE)
     voicing = (likely * alike).sum(2).clamp(0, 1) * inside
     octaves = likely @ -torch.log2(lags)
