@@ -15,7 +15,7 @@ from seqebm_speech.augment import WaveformAugment
 from seqebm_speech.frontend import LogMel
 from seqebm_speech.options import EncoderOptions, LogMelOptions
 from seqebm_speech.pretrained import pretrained
-from seqebm_speech.statistics import check_lengths
+from seqebm_speech.statistics import check_lengths, valid
 
 SHORTEST = 0.1  # seconds; what is shorter is padded: convolutions need some samples
 DEFAULT_RATE = 16000
@@ -112,8 +112,7 @@ class Encoder(FrontEnd):
         Raises DataError: an item has 0 samples, is longer than ``limit``, or than its row.
         """
         lengths = check_lengths(self, signal, lengths, "samples")
-        inside = torch.arange(signal.shape[1], device=signal.device) < lengths[:, None]
-        signal = signal.float().masked_fill(~inside, 0.0)
+        signal = signal.float().masked_fill(~valid(lengths, signal.shape[1]), 0.0)
         if self.training and self.augment.active:
             signal, lengths = self.augment.waveform(signal, lengths)
         spans = [self._span(row, n) for row, n in zip(signal, lengths.tolist(), strict=True)]

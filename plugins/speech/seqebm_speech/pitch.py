@@ -18,6 +18,7 @@ from torch.nn.functional import pad
 
 from seqebm_speech.options import PitchOptions
 from seqebm_speech.resampling import ratio, resample_batch
+from seqebm_speech.statistics import valid
 
 DIMENSION = 3  # pitch, its slope, voicing
 RATE = 4000  # samples per second: of the voice's lowest harmonics alone
@@ -57,7 +58,7 @@ def pitch(
     """
     lags = _lags(options).to(signal.device)
     alike = self_similarity(signal, lengths, centres, rate, lags)
-    inside = torch.arange(alike.shape[1], device=alike.device) < counts[:, None]
+    inside = valid(counts, alike.shape[1])
     if real is not None:
         inside = inside & real
     alike = alike * inside[..., None]
@@ -90,7 +91,7 @@ def self_similarity(
     if old != new:
         signal = resample_batch(signal, old, new)
         short = torch.div(lengths * new + old - 1, old, rounding_mode="floor")
-        signal = signal * (torch.arange(signal.shape[1], device=signal.device) < short[:, None])
+        signal = signal * valid(short, signal.shape[1])
     else:
         short = lengths
     window, most = round(WINDOW * RATE), math.ceil(float(lags[-1]) * RATE) + 1
